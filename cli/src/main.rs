@@ -1,0 +1,2 @@
+//! The companion: `tokenkeeper`.
+fn main() {}

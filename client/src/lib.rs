@@ -1,0 +1,1 @@
+//! What programs link to get current access tokens from the keeper.

@@ -1,0 +1,196 @@
+//! A definition: everything the config says of one account, preset and overrides merged, specifiers expanded.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::AccountName;
+
+/// One account as defined. Complete: whoever reads this needs neither the preset nor the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definition {
+    /// The account's name.
+    pub name: AccountName,
+    /// The preset it was made from, as named in the config.
+    pub provider: Option<String>,
+    /// What people call it.
+    pub label: Option<String>,
+    /// The issuer identifier exactly as configured or as the preset's template gives it (RFC 8414 §2). `None` only
+    /// when the endpoints are all given.
+    pub issuer: Option<String>,
+    /// Endpoints that are given; they win over discovered ones.
+    pub endpoints: Endpoints,
+    /// `client_id` (RFC 6749 §2.2). May be empty where the flow registers one.
+    pub client_id: String,
+    /// How the client authenticates at the token endpoint. `None` = not stated: `post` or `basic` by metadata when
+    /// there is a secret, else none.
+    pub client_auth: Option<ClientAuth>,
+    /// Where the client secret lies, if not in the vault.
+    pub client_secret_file: Option<PathBuf>,
+    /// Where the key for `private_key_jwt` lies (PEM).
+    pub private_key_file: Option<PathBuf>,
+    /// Scopes to ask for.
+    pub scopes: Vec<String>,
+    /// What separates scopes in requests and answers: a space (RFC 6749 §3.3), or a comma for some providers.
+    pub scope_separator: char,
+    /// The default audience (Auth0's parameter).
+    pub audience: Option<String>,
+    /// Further audiences that callers may ask for.
+    pub audiences: Vec<String>,
+    /// The default resource and further resources (RFC 8707): the first is the default.
+    pub resources: Vec<String>,
+    /// Auth0's `organization`.
+    pub organization: Option<String>,
+    /// How a person signs in.
+    pub flow: Flow,
+    /// The redirect URI's parts (RFC 8252 §7.3).
+    pub redirect: Redirect,
+    /// Extra parameters of the authorization request.
+    pub authorize_params: BTreeMap<String, String>,
+    /// Extra parameters of every token request.
+    pub token_params: BTreeMap<String, String>,
+    /// DPoP (RFC 9449).
+    pub dpop: Switch,
+    /// Pushed authorization requests (RFC 9126).
+    pub par: Switch,
+    /// Whether the server rotates refresh tokens.
+    pub rotation: Rotation,
+    /// How long the server accepts the previous refresh token again. `None` = unknown.
+    pub replay_window: Option<Duration>,
+    /// Whether a refresh ends the access token that was handed out before.
+    pub refresh_kills_token: bool,
+    /// Whether asking for fewer scopes at a refresh is safe (oauth: at most servers it is permanent).
+    pub scope_narrowing: ScopeNarrowing,
+    /// How long before its expiry a token is refreshed. `None` = derived from its lifetime.
+    pub lead: Option<Duration>,
+    /// The longest time between refreshes of an account that nobody asks for. `None` = from the idle limit.
+    pub keep_alive: Option<Duration>,
+    /// After which time without a refresh the server forgets the login, where a source states it.
+    pub idle_limit: Option<Duration>,
+    /// Lifetime to assume when an answer has no `expires_in`. `None` = unknown.
+    pub assumed_lifetime: Option<Duration>,
+    /// Dotted path of the object that holds the tokens in odd answers (Slack: `authed_user`).
+    pub token_path: Option<String>,
+    /// Hosts for which the git helper answers from this account.
+    pub git_hosts: Vec<String>,
+    /// Registries for which the docker helper answers from this account.
+    pub registries: Vec<String>,
+    /// Files that hold a current token.
+    pub token_files: Vec<TokenFile>,
+}
+
+/// Endpoint addresses: https, or http on a loopback literal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named as in RFC 8414 §2")]
+pub struct Endpoints {
+    pub authorization_endpoint: Option<Url>,
+    pub token_endpoint: Option<Url>,
+    pub device_authorization_endpoint: Option<Url>,
+    pub revocation_endpoint: Option<Url>,
+    pub jwks_uri: Option<Url>,
+}
+
+/// Client authentication at the token endpoint (RFC 6749 §2.3, RFC 7523 §2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// Public client: `client_id` in the body.
+    None,
+    /// HTTP Basic, both parts form-urlencoded first (RFC 6749 §2.3.1).
+    Basic,
+    /// HTTP Basic with the raw bytes, for servers that never read §2.3.1.
+    BasicRaw,
+    /// `client_id` and `client_secret` in the body.
+    Post,
+    /// A signed assertion (RFC 7523).
+    PrivateKeyJwt,
+}
+
+/// How a person signs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// Browser where there is one, else device.
+    Auto,
+    /// Authorization code with a loopback redirect.
+    Browser,
+    /// Device authorization (RFC 8628).
+    Device,
+    /// Nobody signs in (RFC 6749 §4.4).
+    ClientCredentials,
+}
+
+/// The loopback redirect URI.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redirect {
+    /// The host in the URI: `127.0.0.1`, `[::1]` or `localhost`.
+    pub host: String,
+    /// Ports to try in this order; empty = any free port.
+    pub ports: Vec<u16>,
+    /// A fixed path; `None` = a random one per login.
+    pub path: Option<String>,
+}
+
+/// On, off, or as the server's metadata says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the words say it")]
+pub enum Switch {
+    Auto,
+    On,
+    Off,
+}
+
+/// Whether refresh tokens rotate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotation {
+    /// Unknown until seen: treated as rotating.
+    Auto,
+    /// The server never rotates.
+    None,
+    /// Every refresh consumes the token.
+    Rotating,
+}
+
+/// What a server makes of a smaller `scope` at a refresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScopeNarrowing {
+    /// The lineage stays narrow, or nobody knows: never asked.
+    Permanent,
+    /// Only that answer is narrower (RFC 6749 §6).
+    PerRequest,
+}
+
+/// Which token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TokenKind {
+    /// The access token.
+    Access,
+    /// The ID token.
+    Id,
+}
+
+/// A file that is rewritten by rename with every new token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenFile {
+    /// Where.
+    pub path: PathBuf,
+    /// Which token.
+    pub kind: TokenKind,
+    /// For which audience; `None` = the default.
+    pub audience: Option<String>,
+    /// Covering which scopes; empty = the default.
+    pub scopes: Vec<String>,
+    /// In which form.
+    pub format: TokenFormat,
+}
+
+/// The form of a token file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenFormat {
+    /// The token, no newline.
+    Raw,
+    /// `{"access_token", "expires_at"}`.
+    Json,
+    /// A netrc line per host.
+    Netrc,
+}

@@ -1,0 +1,113 @@
+//! What an account asks for, in the imperative. The keeper carries effects out in order and reports back by `Input`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokenkeeper_config::{Definition, Redirect};
+
+use super::denied::Denied;
+use super::input::{RequestId, Ticket, TokenKey, WaiterId};
+use super::record::{Facts, Intent, NewGrant, NewToken};
+use crate::oauth::Metadata;
+use crate::secret::{Sealed, Secret};
+
+/// One thing to do.
+pub enum Effect {
+    /// Answer a caller of GetToken. Every waiter gets exactly one `Reply`, `ReplyDone` or `Deny`.
+    Reply { waiter: WaiterId, served: Served },
+    /// Tell a caller of Refresh or Logout that it is done.
+    ReplyDone { waiter: WaiterId, expires_at: u64 },
+    /// Refuse a caller.
+    Deny { waiter: WaiterId, denied: Denied },
+    /// Fetch the server's metadata and keys. Reports `Discovered`.
+    Discover { ticket: Ticket, definition: Arc<Definition> },
+    /// Send one token request, once. Reports `Answered` (or `Unopenable`).
+    Ask { ticket: Ticket, definition: Arc<Definition>, metadata: Arc<Metadata>, exchange: Exchange, timeout: Duration },
+    /// Commit and sync. Reports `Saved` or `SaveFailed`.
+    Save { ticket: Ticket, change: Change },
+    /// Open the loopback listener for a login. Reports `Listening` or `ListenFailed`, then `Redirected`.
+    Listen { request: RequestId, redirect: Redirect, path: String },
+    /// Show this page to the browser that came back, then close the listener.
+    Show { request: RequestId, page: Page },
+    /// A request moved on.
+    Report { request: RequestId, progress: Progress },
+    /// Revoke a refresh token at the server (RFC 7009). Reports `Revoked`.
+    Revoke { ticket: Ticket, definition: Arc<Definition>, metadata: Arc<Metadata>, token: Sealed },
+    /// Tell the person, once for each cause.
+    Notify(Notice),
+    /// Say this in the log: a sentence for people.
+    Log { warning: bool, message: String },
+}
+
+/// A token request, without the parts that the vault keeps.
+pub enum Exchange {
+    /// RFC 6749 §4.1.3 with RFC 7636 §4.5.
+    Code { code: Secret, verifier: Secret, redirect_uri: String },
+    /// RFC 6749 §6.
+    Refresh { token: Sealed, key: TokenKey },
+    /// RFC 6749 §4.4.
+    ClientCredentials { key: TokenKey },
+}
+
+/// What a commit changes: all of it or nothing, compared and swapped on the generation that is stored now.
+pub enum Change {
+    /// Note down that a rotating token is about to be sent (P1), or that it was not.
+    Intent { generation: u64, intent: Option<Intent> },
+    /// A grant of the next generation, with the default tokens that came along; clears the intent (P4).
+    Grant { replaces: u64, grant: NewGrant, tokens: Vec<NewToken> },
+    /// New facts about the stored grant: it ended, or it worked.
+    Facts { generation: u64, facts: Facts },
+    /// Forget the grant and its tokens; the generation is remembered.
+    Forget { generation: u64 },
+}
+
+/// A token as served to a caller. Cheap to clone.
+#[derive(Clone)]
+pub struct Served {
+    /// The token.
+    pub token: Arc<Secret>,
+    /// `Bearer` or as the server says.
+    pub token_type: Arc<str>,
+    /// Unix seconds; 0 = unknown.
+    pub expires_at: u64,
+    /// What it covers.
+    pub scopes: Arc<[String]>,
+    /// The generation that made this token.
+    pub generation: u64,
+    /// SHA-256 of the token.
+    pub digest: [u8; 32],
+}
+
+/// How a login goes.
+pub enum Progress {
+    /// Open this address; `user_code` only in the device flow. `expires_in` until the request fails.
+    Uri { uri: String, user_code: Option<String>, expires_in: Duration },
+    /// Signed in, and durable.
+    Done { subject: Option<String> },
+    /// It failed; the old login, if any, is as it was.
+    Failed(Denied),
+    /// It was cancelled.
+    Cancelled,
+}
+
+/// What the person's browser shows at the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Page {
+    /// The refresh token is durable.
+    Stored { account: String, subject: Option<String>, issuer: String },
+    /// What went wrong and what to do.
+    Failed { account: String, what: String, remedy: String },
+}
+
+/// Something a person should hear of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// A login is needed; the cause, a sentence.
+    LoginNeeded { why: String },
+    /// The server wants the person.
+    Attention { why: String },
+    /// A token is served that is not durable.
+    Unsaved { why: String },
+    /// The login is back, or durable again.
+    Recovered,
+}

@@ -1,0 +1,150 @@
+//! What an account hears, in the past tense.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokenkeeper_config::{Definition, TokenKind};
+
+use super::record::{NewToken, Stored};
+use crate::oauth::{Answer, Metadata};
+use crate::secret::{Sealed, Secret};
+use crate::time::Boot;
+
+/// A caller that waits for one answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WaiterId(pub u64);
+
+/// An errand of this account: its result is believed only while the account still waits for this ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// An interaction in progress. Random, so nobody guesses another's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u128);
+
+/// Which token: the key of the cache.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TokenKey {
+    /// Access or id token.
+    pub kind: TokenKind,
+    /// `None` = the definition's default.
+    pub audience: Option<String>,
+    /// `None` = the definition's default.
+    pub resource: Option<String>,
+    /// Scopes the token must cover, sorted; empty = the default.
+    pub scopes: Vec<String>,
+}
+
+/// What a caller of GetToken wants.
+#[derive(Debug, Clone)]
+pub struct TokenAsk {
+    /// Which token.
+    pub key: TokenKey,
+    /// How long it must still be valid.
+    pub min_validity: Duration,
+    /// The generation of the token that a resource server just answered 401 to.
+    pub rejected: Option<u64>,
+    /// When the caller stops waiting.
+    pub deadline: Boot,
+}
+
+/// How to sign in.
+#[derive(Debug, Clone, Default)]
+pub struct LoginOptions {
+    /// `None` = the definition's.
+    pub flow: Option<tokenkeeper_config::Flow>,
+    /// Scopes beside the definition's.
+    pub scopes: Vec<String>,
+    /// `login_hint` (OpenID Connect Core §3.1.2.1).
+    pub login_hint: Option<String>,
+    /// `prompt` (OpenID Connect Core §3.1.2.1).
+    pub prompt: Option<String>,
+    /// Try the sealed old token once more instead of signing in.
+    pub retry: bool,
+    /// This machine takes over a copied vault.
+    pub adopt: bool,
+}
+
+/// Randomness for one login, drawn by the shell: 256 bit each, base64url.
+pub struct Entropy {
+    /// `state` (RFC 6749 §10.12).
+    pub state: Secret,
+    /// `nonce` (OpenID Connect Core §3.1.2.1).
+    pub nonce: Secret,
+    /// `code_verifier` (RFC 7636 §4.1).
+    pub verifier: Secret,
+    /// The random path of the redirect URI (RFC 8252 §8.9), without a slash.
+    pub path: String,
+}
+
+/// Everything that can happen to an account.
+pub enum Input {
+    /// Its definition was read or changed; `Err` = a fault in the config, for people.
+    Defined(Result<Arc<Definition>, String>),
+    /// The vault was opened and holds this of the account.
+    Unlocked(Box<Stored>),
+    /// The vault is being locked: forget every token. An exchange in flight may still settle.
+    Locked,
+    /// A caller wants a token.
+    TokenWanted { waiter: WaiterId, ask: TokenAsk },
+    /// A caller wants a refresh now, whatever the clock says.
+    RefreshWanted { waiter: WaiterId, deadline: Boot },
+    /// A caller went away; an exchange it started goes on.
+    WaiterLeft { waiter: WaiterId },
+    /// Somebody wants to sign in.
+    LoginWanted { request: RequestId, options: LoginOptions, entropy: Entropy },
+    /// Somebody gave a refresh token (import).
+    RefreshTokenGiven { request: RequestId, token: Secret },
+    /// The request was cancelled or its maker vanished.
+    LoginCancelled { request: RequestId },
+    /// The loopback listener is ready.
+    Listening { request: RequestId, redirect_uri: String },
+    /// The loopback listener could not be made; a sentence for people.
+    ListenFailed { request: RequestId, why: String },
+    /// The browser came back, or the person pasted the redirect URI: its decoded query parameters, in order. The
+    /// listener has checked method, host and path, nothing else.
+    Redirected { request: RequestId, query: Vec<(String, Secret)> },
+    /// Metadata came, or did not (a sentence for people; `final` = retrying will not help).
+    Discovered { ticket: Ticket, result: Result<Arc<Metadata>, DiscoveryFailed> },
+    /// A token request ended, one way or another.
+    Answered { ticket: Ticket, answer: Answer },
+    /// A commit is durable. `sealed` is the grant's refresh token as sealed by it, if it wrote one.
+    Saved { ticket: Ticket, sealed: Option<Sealed> },
+    /// A commit failed everywhere it was tried; a sentence for people.
+    SaveFailed { ticket: Ticket, why: String },
+    /// The grant could not be opened under the present definition or machine; a sentence for people.
+    Unopenable { ticket: Ticket, why: String },
+    /// The revocation ended.
+    Revoked { ticket: Ticket, done: bool },
+    /// Forget the login.
+    LogoutWanted { waiter: WaiterId },
+    /// The network came up.
+    NetworkUp,
+    /// The machine is about to sleep: start no rotation.
+    Sleeping,
+    /// The machine woke up.
+    Woke,
+    /// `deadline()` has come.
+    Due,
+}
+
+/// Why there is no metadata.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiscoveryFailed {
+    /// A sentence for people.
+    pub why: String,
+    /// Whether the configuration has to change (wrong issuer, endpoint not https).
+    pub misconfigured: bool,
+}
+
+impl TokenKey {
+    /// The token that is asked for when nothing is said.
+    pub const DEFAULT: Self = Self { kind: TokenKind::Access, audience: None, resource: None, scopes: Vec::new() };
+}
+
+impl NewToken {
+    /// Whether this is the account's default access or id token, the ones that are sealed on disk.
+    pub fn is_default(&self) -> bool {
+        self.key.audience.is_none() && self.key.resource.is_none() && self.key.scopes.is_empty()
+    }
+}

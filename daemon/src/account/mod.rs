@@ -1,0 +1,18 @@
+//! The lifecycle of one account: a pure state machine. `step` consumes the account and an input and gives the next
+//! account and effects, in order. It does no I/O, reads no clock, draws no randomness, awaits nothing and cannot fail.
+//!
+//! Invariants held here (architecture.md numbers): 1 one token request in flight per lineage; 2 nobody is answered
+//! before the new refresh token is durable; 3 a token whose successor is durable is never sent again; 8 a redirect is
+//! accepted once, for the login that made it; 9 being offline is never being logged out.
+
+mod denied;
+mod effect;
+mod input;
+mod record;
+mod status;
+
+pub use denied::Denied;
+pub use effect::{Change, Effect, Exchange, Notice, Page, Progress, Served};
+pub use input::{DiscoveryFailed, Entropy, Input, LoginOptions, RequestId, Ticket, TokenAsk, TokenKey, WaiterId};
+pub use record::{Ended, Facts, Intent, NewGrant, NewToken, RefreshToken, Stored, StoredGrant, StoredToken};
+pub use status::{State, Status};

@@ -1,0 +1,261 @@
+//! The door to the keeper task: what the bus face calls. One bounded channel; a full one is `Busy`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokenkeeper_config::AccountName;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::account::{Denied, LoginOptions, RequestId, Served, Status, TokenKey};
+use crate::secret::Secret;
+
+/// The mailbox's size (dbus.md "Life").
+const MAILBOX: usize = 1024;
+
+/// Talks to the keeper task. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    mailbox: mpsc::Sender<Message>,
+    view: watch::Receiver<Arc<View>>,
+}
+
+/// What a call asks of the keeper; each carries where the one answer goes.
+pub(super) enum Message {
+    Token { account: AccountName, ask: Wanted, reply: Reply<Served> },
+    Refresh { account: AccountName, timeout: Duration, reply: Reply<u64> },
+    Login { account: AccountName, options: LoginOptions, reply: Reply<Begun> },
+    Logout { account: AccountName, reply: Reply<()> },
+    Remove { account: AccountName, reply: Reply<()> },
+    SetSecret { account: AccountName, reply: Reply<Begun> },
+    AddAccount { definition: BTreeMap<String, Value>, reply: Reply<AccountName> },
+    Reload { reply: Reply<()> },
+    Unlock { interactive: bool, reply: Reply<Begun> },
+    Lock { reply: Reply<()> },
+    AddSlot { kind: String, options: BTreeMap<String, Value>, reply: Reply<Begun> },
+    RemoveSlot { id: String, reply: Reply<()> },
+    Rekey { reply: Reply<Begun> },
+    Input { request: RequestId, values: Vec<(String, Secret)>, reply: Reply<()> },
+    Cancel { request: RequestId, reply: Reply<()> },
+}
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Denied>>;
+
+/// The options of GetToken and SendToken, checked.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Which token.
+    pub key: TokenKey,
+    /// How long it must still be valid.
+    pub min_validity: Duration,
+    /// The generation that a resource server rejected.
+    pub rejected: Option<u64>,
+    /// How long the caller waits.
+    pub timeout: Duration,
+}
+
+/// A value in an `a{sv}` dictionary or a definition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the variants say it")]
+pub enum Value {
+    Text(String),
+    Number(u64),
+    Flag(bool),
+    List(Vec<String>),
+    Table(BTreeMap<String, Value>),
+}
+
+/// A request that has begun.
+pub struct Begun {
+    /// Its name; unguessable.
+    pub id: RequestId,
+    /// Its state, as it changes. The sender is dropped some time after the end.
+    pub view: watch::Receiver<RequestView>,
+}
+
+/// The published state of a request.
+#[derive(Debug, Clone)]
+pub struct RequestView {
+    /// Where it stands.
+    pub state: RequestState,
+    /// What `Input` may bring: passphrase, new_passphrase, client_secret, refresh_token, redirect_uri.
+    pub wants: Vec<&'static str>,
+    /// The address to open; empty = none.
+    pub uri: String,
+    /// The code to type; empty = none.
+    pub user_code: String,
+    /// When it fails by itself, unix seconds; 0 = never.
+    pub expires_at: u64,
+}
+
+/// Where a request stands.
+#[derive(Debug, Clone)]
+pub enum RequestState {
+    /// Not ended.
+    Pending,
+    /// Ended well; `account` and `subject` where they mean something.
+    Done {
+        /// The account it was about.
+        account: Option<AccountName>,
+        /// Who signed in.
+        subject: Option<String>,
+    },
+    /// Ended badly.
+    Failed(Denied),
+    /// Its maker or the person gave up.
+    Cancelled,
+}
+
+/// Everything that may be read without asking the keeper. Replaced as a whole, never changed.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// Accounts by name.
+    pub accounts: BTreeMap<AccountName, Arc<Status>>,
+    /// The vault.
+    pub vault: VaultView,
+    /// Which protections took effect: `key → yes/no or a word`.
+    pub hardening: BTreeMap<String, Value>,
+}
+
+/// The vault as published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the properties of org.tokenkeeper.Keeper1.Vault")]
+pub struct VaultView {
+    pub state: VaultState,
+    pub slots: Vec<SlotView>,
+    pub opened_by: String,
+}
+
+/// `ready`, `locked` or `no-vault`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the words of the bus")]
+pub enum VaultState {
+    Ready,
+    Locked,
+    NoVault,
+}
+
+/// One way to open the vault, as published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the keys of the Slots property")]
+pub struct SlotView {
+    pub id: String,
+    pub kind: String,
+    /// Unix seconds.
+    pub created: u64,
+    pub opened: bool,
+    /// Why it did not open; empty = it was not tried or it did.
+    pub error: String,
+}
+
+impl VaultState {
+    /// The word on the bus.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Locked => "locked",
+            Self::NoVault => "no-vault",
+        }
+    }
+}
+
+impl Handle {
+    pub(super) fn new(view: watch::Receiver<Arc<View>>) -> (Self, mpsc::Receiver<Message>) {
+        let (mailbox, inbox) = mpsc::channel(MAILBOX);
+        (Self { mailbox, view }, inbox)
+    }
+
+    /// What may be read without asking.
+    pub fn view(&self) -> Arc<View> {
+        self.view.borrow().clone()
+    }
+
+    /// Tells of every new view; whoever is slow sees the newest only.
+    pub fn changes(&self) -> watch::Receiver<Arc<View>> {
+        self.view.clone()
+    }
+
+    /// A token; waits for a refresh at most `wanted.timeout`.
+    pub async fn token(&self, account: &AccountName, wanted: Wanted) -> Result<Served, Denied> {
+        self.ask(|reply| Message::Token { account: account.clone(), ask: wanted, reply }).await
+    }
+
+    /// Refreshes now; gives the new expiry in unix seconds.
+    pub async fn refresh(&self, account: &AccountName, timeout: Duration) -> Result<u64, Denied> {
+        self.ask(|reply| Message::Refresh { account: account.clone(), timeout, reply }).await
+    }
+
+    /// Begins a login; answers when its address is known, or it failed, or it waits for input.
+    pub async fn login(&self, account: &AccountName, options: LoginOptions) -> Result<Begun, Denied> {
+        self.ask(|reply| Message::Login { account: account.clone(), options, reply }).await
+    }
+
+    /// Revokes and forgets the grant.
+    pub async fn logout(&self, account: &AccountName) -> Result<(), Denied> {
+        self.ask(|reply| Message::Logout { account: account.clone(), reply }).await
+    }
+
+    /// Logs out and deletes the definition.
+    pub async fn remove(&self, account: &AccountName) -> Result<(), Denied> {
+        self.ask(|reply| Message::Remove { account: account.clone(), reply }).await
+    }
+
+    /// Begins to take a client secret.
+    pub async fn set_secret(&self, account: &AccountName) -> Result<Begun, Denied> {
+        self.ask(|reply| Message::SetSecret { account: account.clone(), reply }).await
+    }
+
+    /// Writes a definition (`name` and the keys of config.md) and loads it.
+    pub async fn add_account(&self, definition: BTreeMap<String, Value>) -> Result<AccountName, Denied> {
+        self.ask(|reply| Message::AddAccount { definition, reply }).await
+    }
+
+    /// Reads the configuration again; the first fault is the error.
+    pub async fn reload(&self) -> Result<(), Denied> {
+        self.ask(|reply| Message::Reload { reply }).await
+    }
+
+    /// Begins to open the vault. `interactive` = a prompt may be shown.
+    pub async fn unlock(&self, interactive: bool) -> Result<Begun, Denied> {
+        self.ask(|reply| Message::Unlock { interactive, reply }).await
+    }
+
+    /// Closes the vault; answers when nothing secret is held any more.
+    pub async fn lock(&self) -> Result<(), Denied> {
+        self.ask(|reply| Message::Lock { reply }).await
+    }
+
+    /// Begins to enrol a slot.
+    pub async fn add_slot(&self, kind: String, options: BTreeMap<String, Value>) -> Result<Begun, Denied> {
+        self.ask(|reply| Message::AddSlot { kind, options, reply }).await
+    }
+
+    /// Forgets a slot; the last one stays.
+    pub async fn remove_slot(&self, id: String) -> Result<(), Denied> {
+        self.ask(|reply| Message::RemoveSlot { id, reply }).await
+    }
+
+    /// Begins to give the vault a new key.
+    pub async fn rekey(&self) -> Result<Begun, Denied> {
+        self.ask(|reply| Message::Rekey { reply }).await
+    }
+
+    /// Brings what a request wants.
+    pub async fn input(&self, request: RequestId, values: Vec<(String, Secret)>) -> Result<(), Denied> {
+        self.ask(|reply| Message::Input { request, values, reply }).await
+    }
+
+    /// Gives a request up.
+    pub async fn cancel(&self, request: RequestId) -> Result<(), Denied> {
+        self.ask(|reply| Message::Cancel { request, reply }).await
+    }
+
+    async fn ask<T>(&self, message: impl FnOnce(Reply<T>) -> Message) -> Result<T, Denied> {
+        let (reply, answer) = oneshot::channel();
+        self.mailbox.try_send(message(reply)).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => Denied::Busy("the keeper has more calls than it can hold".into()),
+            mpsc::error::TrySendError::Closed(_) => Denied::ShuttingDown,
+        })?;
+        answer.await.unwrap_or(Err(Denied::ShuttingDown))
+    }
+}

@@ -1,0 +1,6 @@
+//! The shell around the pure core: one task that owns all accounts, carries their effects out and feeds the results
+//! back. It decides nothing and awaits nothing while an account decides.
+
+mod handle;
+
+pub use handle::{Begun, Handle, RequestState, RequestView, SlotView, Value, VaultState, VaultView, View, Wanted};

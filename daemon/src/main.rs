@@ -1,0 +1,2 @@
+//! The daemon: `tokenkeeperd`.
+fn main() {}
