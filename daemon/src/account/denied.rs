@@ -14,6 +14,9 @@ pub enum Denied {
     },
     #[error("the vault is locked")]
     Locked,
+    /// The vault is still locked after an attempt to open it; on the bus this is `Locked` too.
+    #[error("{0}")]
+    NotOpened(String),
     #[error("there is no vault yet")]
     NoVault,
     #[error("{0}")]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokenkeeper_config::{Definition, TokenKind};
 
+use super::effect::Change;
 use super::record::{NewToken, Stored};
 use crate::oauth::{Answer, Metadata};
 use crate::secret::{Sealed, Secret};
@@ -59,6 +60,8 @@ pub struct LoginOptions {
     pub login_hint: Option<String>,
     /// `prompt` (OpenID Connect Core §3.1.2.1).
     pub prompt: Option<String>,
+    /// The refresh token is given (`RefreshTokenGiven`); nobody signs in.
+    pub import: bool,
     /// Try the sealed old token once more instead of signing in.
     pub retry: bool,
     /// This machine takes over a copied vault.
@@ -110,8 +113,9 @@ pub enum Input {
     Answered { ticket: Ticket, answer: Answer },
     /// A commit is durable. `sealed` is the grant's refresh token as sealed by it, if it wrote one.
     Saved { ticket: Ticket, sealed: Option<Sealed> },
-    /// A commit failed everywhere it was tried; a sentence for people.
-    SaveFailed { ticket: Ticket, why: String },
+    /// A commit failed everywhere it was tried; a sentence for people. The change comes back, so that nothing in it
+    /// is lost while the process lives.
+    SaveFailed { ticket: Ticket, why: String, change: Box<Change> },
     /// The grant could not be opened under the present definition or machine; a sentence for people.
     Unopenable { ticket: Ticket, why: String },
     /// The revocation ended.
