@@ -2,5 +2,7 @@
 //! back. It decides nothing and awaits nothing while an account decides.
 
 mod handle;
+mod listener;
 
 pub use handle::{Begun, Handle, RequestState, RequestView, SlotView, Value, VaultState, VaultView, View, Wanted};
+pub use listener::Listener;
