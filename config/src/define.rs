@@ -1,0 +1,386 @@
+//! Keys to a definition: account over preset, templates filled, and the rules that span several keys.
+
+use std::collections::BTreeMap;
+
+use crate::AccountName;
+use crate::definition::{
+    ClientAuth, Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Switch, TokenFile,
+};
+use crate::fault::{Fault, Source};
+use crate::keys::Keys;
+use crate::preset::{nearest_preset, preset, providers};
+use crate::table::Found;
+use crate::value::{Params, check_address, short};
+
+/// Makes the definition of an account whose header stands at `at`.
+pub(crate) fn define(name: &AccountName, at: usize, own: Keys, source: &Source<'_>) -> Result<Definition, Fault> {
+    let keys = Merged::of(name, at, own, source)?;
+    keys.check_client()?;
+    let endpoints = keys.endpoints()?;
+    let issuer = keys.issuer()?;
+    keys.check_reachable(&endpoints)?;
+    keys.check_token_files()?;
+
+    let flow = or(&keys.all.flow, Flow::Auto);
+    let scopes = keys.scopes(flow);
+    let authorize_params = keys.authorize_params(&scopes);
+    let client_id = keys.client_id()?;
+    let resources = keys.resources()?;
+    let redirect = Redirect::of(&keys.all);
+    let all = keys.all;
+    Ok(Definition {
+        name: name.clone(),
+        provider: value(all.provider),
+        label: value(all.label),
+        issuer,
+        endpoints,
+        client_id,
+        client_auth: value(all.client_auth).or(all.private_key_file.as_ref().map(|_| ClientAuth::PrivateKeyJwt)),
+        client_secret_file: value(all.client_secret_file),
+        private_key_file: value(all.private_key_file),
+        scopes,
+        scope_separator: all.scope_separator.map_or(' ', |found| found.value.0),
+        audience: value(all.audience),
+        audiences: value(all.audiences).unwrap_or_default(),
+        resources,
+        organization: value(all.organization),
+        flow,
+        redirect,
+        authorize_params,
+        token_params: sent(all.token_params),
+        dpop: or(&all.dpop, Switch::Auto),
+        par: or(&all.par, Switch::Auto),
+        rotation: or(&all.rotation, Rotation::Auto),
+        replay_window: value(all.replay_window),
+        refresh_kills_token: or(&all.refresh_kills_token, false),
+        scope_narrowing: or(&all.scope_narrowing, ScopeNarrowing::Permanent),
+        lead: value(all.lead),
+        keep_alive: value(all.keep_alive),
+        idle_limit: value(all.idle_limit),
+        assumed_lifetime: value(all.assumed_lifetime),
+        token_path: value(all.token_path),
+        git_hosts: all.git_hosts.map(|found| found.value.0).unwrap_or_default(),
+        registries: all.registries.map(|found| found.value.0).unwrap_or_default(),
+        token_files: value(all.token_file).unwrap_or_default(),
+    })
+}
+
+fn value<T>(found: Option<Found<T>>) -> Option<T> {
+    found.map(|found| found.value)
+}
+
+fn or<T: Copy>(found: &Option<Found<T>>, default: T) -> T {
+    found.as_ref().map_or(default, |found| found.value)
+}
+
+/// Parameters without those that were taken away by writing an empty text.
+fn sent(params: Option<Found<Params>>) -> BTreeMap<String, String> {
+    let mut params = params.map(|found| found.value.0).unwrap_or_default();
+    params.retain(|_, text| !text.is_empty());
+    params
+}
+
+/// Account keys over preset keys.
+struct Merged<'s> {
+    name: &'s AccountName,
+    at: usize,
+    source: &'s Source<'s>,
+    all: Keys,
+}
+
+impl<'s> Merged<'s> {
+    fn of(name: &'s AccountName, at: usize, own: Keys, source: &'s Source<'s>) -> Result<Self, Fault> {
+        let Some(provider) = &own.provider else { return Ok(Self { name, at, source, all: own }) };
+        let Some(preset) = preset(&provider.value) else {
+            let remedy = match nearest_preset(&provider.value) {
+                Some(meant) => format!("did you mean \"{meant}\"? `tokenkeeper providers` lists all"),
+                None => {
+                    let names: Vec<_> = providers().iter().map(|preset| preset.name.as_str()).collect();
+                    format!("write issuer = \"https://…\" instead, or one of: {}", names.join(", "))
+                }
+            };
+            let what = format!("no provider is called \"{}\"", short(&provider.value));
+            return Err(source.fault(provider.at, what, remedy));
+        };
+
+        let at_provider = provider.at;
+        let mut base = preset.keys.clone();
+        if own.issuer.is_some() {
+            base.forget_addresses();
+        }
+        base.authorize_params = merged(&own.authorize_params, base.authorize_params);
+        base.token_params = merged(&own.token_params, base.token_params);
+        let own = Keys { authorize_params: None, token_params: None, ..own };
+        Ok(Self { name, at, source, all: own.over(&base, at_provider) })
+    }
+
+    fn fault(&self, what: impl Into<String>, write_instead: impl Into<String>) -> Fault {
+        self.source.fault(self.at, what, write_instead)
+    }
+
+    fn client_id(&self) -> Result<String, Fault> {
+        let Some(found) = &self.all.client_id else {
+            let page =
+                self.all.provider.as_ref().and_then(|provider| preset(&provider.value)?.register_page(self.domain()));
+            let remedy = match page {
+                Some(page) => format!("add client_id = \"…\"; register a client at {page}"),
+                None => "add client_id = \"…\"; the server's operator registers clients".to_owned(),
+            };
+            return Err(self.fault(format!("[account.{}] has no client_id", self.name), remedy));
+        };
+        // RFC 6749 appendix A.1: VSCHAR
+        if !found.value.bytes().all(|b| (0x20..=0x7e).contains(&b)) {
+            return Err(self.source.fault(
+                found.at,
+                "`client_id` contains other characters than printable ASCII",
+                "copy it again from the server's page",
+            ));
+        }
+        Ok(found.value.clone())
+    }
+
+    fn domain(&self) -> Option<&str> {
+        self.all.domain.as_ref().map(|found| found.value.0.as_str())
+    }
+
+    /// The template with `{domain}` filled in.
+    fn filled(&self, template: &str) -> Result<String, Fault> {
+        if !template.contains("{domain}") {
+            return Ok(template.to_owned());
+        }
+        let Some(domain) = self.domain() else {
+            let provider = self.all.provider.as_ref().map_or("the provider", |found| &found.value);
+            return Err(self.fault(
+                format!("[account.{}] has no domain, which provider \"{provider}\" needs", self.name),
+                format!("add domain = \"{}\"", self.example("domain")),
+            ));
+        };
+        Ok(template.replace("{domain}", domain))
+    }
+
+    fn example(&self, key: &str) -> String {
+        let preset = self.all.provider.as_ref().and_then(|provider| preset(&provider.value));
+        let need = preset.and_then(|preset| preset.needs.iter().find(|need| need.key == key));
+        need.map(|need| need.example.clone())
+            .filter(|text| !text.is_empty())
+            .unwrap_or_else(|| "login.acme.example".into())
+    }
+
+    fn address(&self, key: &str, found: &Found<String>) -> Result<(url::Url, String), Fault> {
+        let text = self.filled(&found.value)?;
+        let url = check_address(key, &text).map_err(|(what, remedy)| self.source.fault(found.at, what, remedy))?;
+        Ok((url, text))
+    }
+
+    /// Kept byte for byte: it is compared with what the server says (RFC 8414 §3.3), not resolved.
+    fn issuer(&self) -> Result<Option<String>, Fault> {
+        let Some(found) = &self.all.issuer else { return Ok(None) };
+        let (url, text) = self.address("issuer", found)?;
+        if url.query().is_some() {
+            return Err(self.source.fault(
+                found.at,
+                "`issuer` contains a query",
+                "write the address without `?` and what follows",
+            ));
+        }
+        Ok(Some(text))
+    }
+
+    fn endpoints(&self) -> Result<Endpoints, Fault> {
+        let endpoint = |key, found: &Option<Found<String>>| {
+            found.as_ref().map(|found| self.address(key, found).map(|(url, _)| url)).transpose()
+        };
+        let all = &self.all;
+        Ok(Endpoints {
+            authorization_endpoint: endpoint("authorization_endpoint", &all.authorization_endpoint)?,
+            token_endpoint: endpoint("token_endpoint", &all.token_endpoint)?,
+            device_authorization_endpoint: endpoint(
+                "device_authorization_endpoint",
+                &all.device_authorization_endpoint,
+            )?,
+            revocation_endpoint: endpoint("revocation_endpoint", &all.revocation_endpoint)?,
+            jwks_uri: endpoint("jwks_uri", &all.jwks_uri)?,
+        })
+    }
+
+    /// Without an issuer there is no discovery, so what the flow needs must be given.
+    fn check_reachable(&self, endpoints: &Endpoints) -> Result<(), Fault> {
+        if self.all.issuer.is_some() {
+            return Ok(());
+        }
+        let name = self.name;
+        if endpoints.token_endpoint.is_none() {
+            let (what, remedy) = match &self.all.provider {
+                Some(provider) => (
+                    format!("[account.{name}] has no issuer, which provider \"{}\" needs", provider.value),
+                    format!("add issuer = \"{}\"", self.example("issuer")),
+                ),
+                None => (
+                    format!("[account.{name}] names no server"),
+                    "add provider = \"…\" or issuer = \"https://…\" (or the endpoints one by one)".to_owned(),
+                ),
+            };
+            return Err(self.fault(what, remedy));
+        }
+        let browser = endpoints.authorization_endpoint.is_some();
+        let device = endpoints.device_authorization_endpoint.is_some();
+        let missing = match or(&self.all.flow, Flow::Auto) {
+            Flow::Browser if !browser => "authorization_endpoint",
+            Flow::Device if !device => "device_authorization_endpoint",
+            Flow::Auto if !browser && !device => "authorization_endpoint",
+            Flow::Browser | Flow::Device | Flow::Auto | Flow::ClientCredentials => return Ok(()),
+        };
+        let what = format!("[account.{name}] has no {missing}, and without an issuer it cannot be discovered");
+        Err(self.fault(what, format!("add {missing} = \"https://…\", or an issuer, or another flow")))
+    }
+
+    fn check_client(&self) -> Result<(), Fault> {
+        let all = &self.all;
+        let Some(auth) = &all.client_auth else { return Ok(()) };
+        match auth.value {
+            ClientAuth::None => {
+                let secret = all.client_secret_file.as_ref().map(|found| ("client_secret_file", found.at));
+                let key = all.private_key_file.as_ref().map(|found| ("private_key_file", found.at));
+                if let Some((key, at)) = secret.or(key) {
+                    let what = format!("`{key}` is never used, because client_auth is \"none\"");
+                    return Err(self.source.fault(at, what, "remove one of the two"));
+                }
+                if or(&all.flow, Flow::Auto) == Flow::ClientCredentials {
+                    let what =
+                        "flow \"client-credentials\" needs a client that authenticates, but client_auth is \"none\"";
+                    return Err(self.source.fault(
+                        auth.at,
+                        what,
+                        "write client_auth = \"basic\", \"post\" or \"private_key_jwt\"",
+                    ));
+                }
+                Ok(())
+            }
+            ClientAuth::PrivateKeyJwt if all.private_key_file.is_none() => Err(self.source.fault(
+                auth.at,
+                "client_auth \"private_key_jwt\" needs a key",
+                "add private_key_file = \"/path/to/key.pem\"",
+            )),
+            ClientAuth::PrivateKeyJwt | ClientAuth::Basic | ClientAuth::BasicRaw | ClientAuth::Post => Ok(()),
+        }
+    }
+
+    /// Two writers of one file would take turns.
+    fn check_token_files(&self) -> Result<(), Fault> {
+        let Some(files) = &self.all.token_file else { return Ok(()) };
+        let twice = |(at, file): (usize, &TokenFile)| files.value[..at].iter().any(|other| other.path == file.path);
+        if files.value.iter().enumerate().any(twice) {
+            return Err(self.source.fault(files.at, "two token_files have the same path", "give each its own path"));
+        }
+        Ok(())
+    }
+
+    /// As written; else the preset's; else what a server needs to hear to give an ID token and a refresh token. Where
+    /// nobody signs in, neither exists.
+    fn scopes(&self, flow: Flow) -> Vec<String> {
+        let own = self.all.scopes.as_ref();
+        if flow == Flow::ClientCredentials && own.is_none_or(|found| self.is_of_preset(found)) {
+            return Vec::new();
+        }
+        match own {
+            Some(found) => found.value.0.clone(),
+            None if self.all.provider.is_none() => vec!["openid".to_owned(), OFFLINE.to_owned()],
+            None => Vec::new(),
+        }
+    }
+
+    fn is_of_preset<T>(&self, found: &Found<T>) -> bool {
+        self.all.provider.as_ref().is_some_and(|provider| provider.at == found.at)
+    }
+
+    /// Servers drop `offline_access` silently unless consent is asked for (OpenID Connect Core §11).
+    fn authorize_params(&self, scopes: &[String]) -> BTreeMap<String, String> {
+        let said = self.all.authorize_params.as_ref().is_some_and(|found| found.value.0.contains_key("prompt"));
+        let mut params = sent(self.all.authorize_params.clone());
+        if !said && scopes.iter().any(|scope| scope == OFFLINE) {
+            params.insert("prompt".to_owned(), "consent".to_owned());
+        }
+        params
+    }
+
+    /// The default first (RFC 8707 §2: absolute, no fragment).
+    fn resources(&self) -> Result<Vec<String>, Fault> {
+        let default = self.all.resource.iter().map(|found| (found.at, &found.value));
+        let further = self.all.resources.iter().flat_map(|found| found.value.iter().map(|text| (found.at, text)));
+        let mut resources = Vec::new();
+        for (at, text) in default.chain(further) {
+            if url::Url::parse(text).map_or(true, |url| url.fragment().is_some()) {
+                let what = format!("\"{}\" is no resource", short(text));
+                return Err(self.source.fault(
+                    at,
+                    what,
+                    "write an absolute address without `#`, like \"https://api.acme.example\"",
+                ));
+            }
+            if !resources.contains(text) {
+                resources.push(text.clone());
+            }
+        }
+        Ok(resources)
+    }
+}
+
+/// The scope that asks for a refresh token (OpenID Connect Core §11).
+const OFFLINE: &str = "offline_access";
+
+/// Per parameter: the account's, else the preset's.
+fn merged(own: &Option<Found<Params>>, preset: Option<Found<Params>>) -> Option<Found<Params>> {
+    let (Some(own), Some(preset)) = (own, &preset) else { return own.clone().or(preset) };
+    let mut params = preset.value.0.clone();
+    params.extend(own.value.0.clone());
+    Some(Found { value: Params(params), at: own.at })
+}
+
+impl Redirect {
+    /// The path every server accepts that was given a whole redirect URI: only the port may vary (RFC 8252 §7.3).
+    const PATH: &'static str = "/callback";
+
+    pub(crate) fn of(keys: &Keys) -> Self {
+        Self {
+            host: keys.redirect_host.as_ref().map_or_else(|| "127.0.0.1".to_owned(), |found| found.value.0.clone()),
+            ports: keys.redirect_ports.as_ref().map(|found| found.value.0.clone()).unwrap_or_default(),
+            path: Some(
+                keys.redirect_path.as_ref().map_or_else(|| Self::PATH.to_owned(), |found| found.value.0.clone()),
+            ),
+        }
+    }
+
+    /// The redirect URIs to register at the server, exactly as they are sent; without a port where any will do.
+    pub fn uris(&self) -> Vec<String> {
+        let path = self.path.as_deref().unwrap_or_default();
+        if self.ports.is_empty() {
+            return vec![format!("http://{}{path}", self.host)];
+        }
+        self.ports.iter().map(|port| format!("http://{}:{port}{path}", self.host)).collect()
+    }
+}
+
+impl Keys {
+    /// The addresses as written.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &str> {
+        let all = [
+            &self.issuer,
+            &self.authorization_endpoint,
+            &self.token_endpoint,
+            &self.device_authorization_endpoint,
+            &self.revocation_endpoint,
+            &self.jwks_uri,
+        ];
+        all.into_iter().flatten().map(|found| found.value.as_str())
+    }
+
+    /// An account that names its own issuer must not be sent to the preset's endpoints.
+    fn forget_addresses(&mut self) {
+        self.issuer = None;
+        self.authorization_endpoint = None;
+        self.token_endpoint = None;
+        self.device_authorization_endpoint = None;
+        self.revocation_endpoint = None;
+        self.jwks_uri = None;
+    }
+}
