@@ -23,7 +23,7 @@ pub enum Effect {
     Discover { ticket: Ticket, definition: Arc<Definition> },
     /// Send one token request, once. Reports `Answered` (or `Unopenable`).
     Ask { ticket: Ticket, definition: Arc<Definition>, metadata: Arc<Metadata>, exchange: Exchange, timeout: Duration },
-    /// Commit and sync. Reports `Saved` or `SaveFailed`.
+    /// Commit and sync. Reports `Saved` or `SaveFailed`, which hands the change back.
     Save { ticket: Ticket, change: Change },
     /// Open the loopback listener for a login. Reports `Listening` or `ListenFailed`, then `Redirected`.
     Listen { request: RequestId, redirect: Redirect, path: String },
@@ -53,12 +53,15 @@ pub enum Exchange {
 pub enum Change {
     /// Note down that a rotating token is about to be sent (P1), or that it was not.
     Intent { generation: u64, intent: Option<Intent> },
-    /// A grant of the next generation, with the default tokens that came along; clears the intent (P4).
+    /// A grant of the next generation; clears the intent (P4). `tokens` are all the default tokens that are valid after
+    /// it: those stored before and not named here are deleted.
     Grant { replaces: u64, grant: NewGrant, tokens: Vec<NewToken> },
-    /// New facts about the stored grant: it ended, or it worked.
+    /// New facts about the stored grant, mostly that it ended; clears the intent.
     Facts { generation: u64, facts: Facts },
-    /// Forget the grant and its tokens; the generation is remembered.
+    /// Forget the grant, its tokens and its intent; the generation is remembered.
     Forget { generation: u64 },
+    /// Bind the whole vault to this machine. Once it is saved, every other account hears `Adopted`.
+    Adopt,
 }
 
 /// A token as served to a caller. Cheap to clone.

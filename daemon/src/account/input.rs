@@ -84,7 +84,8 @@ pub struct Entropy {
 pub enum Input {
     /// Its definition was read or changed; `Err` = a fault in the config, for people.
     Defined(Result<Arc<Definition>, String>),
-    /// The vault was opened and holds this of the account.
+    /// The vault was opened and holds this of the account. Also sent when the definition changed in a way that decides
+    /// what can be opened; it is ignored while an exchange or a commit is under way.
     Unlocked(Box<Stored>),
     /// The vault is being locked: forget every token. An exchange in flight may still settle.
     Locked,
@@ -116,6 +117,8 @@ pub enum Input {
     /// A commit failed everywhere it was tried; a sentence for people. The change comes back, so that nothing in it
     /// is lost while the process lives.
     SaveFailed { ticket: Ticket, why: String, change: Box<Change> },
+    /// The vault is this machine's now: another account's `Adopt` was saved.
+    Adopted,
     /// The grant could not be opened under the present definition or machine; a sentence for people.
     Unopenable { ticket: Ticket, why: String },
     /// The revocation ended.

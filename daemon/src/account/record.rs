@@ -1,5 +1,7 @@
 //! What is durable of an account. The vault seals it; these are the values.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::input::TokenKey;
@@ -37,6 +39,8 @@ pub struct Facts {
     pub signed_in_at: i64,
     /// When the grant last worked, unix milliseconds.
     pub refreshed_at: i64,
+    /// When somebody last asked for a token before the grant was stored, unix milliseconds.
+    pub asked_at: i64,
     /// When the login itself ends, unix milliseconds; `None` = unknown.
     pub login_ends_at: Option<i64>,
     /// Whether a refresh was ever answered with another refresh token.
@@ -75,12 +79,13 @@ pub struct Intent {
     pub boot_id: [u8; 16],
 }
 
-/// A token to be kept.
+/// A token to be kept. Cloning it shares the token.
+#[derive(Clone)]
 pub struct NewToken {
     /// Which.
     pub key: TokenKey,
     /// The token.
-    pub token: Secret,
+    pub token: Arc<Secret>,
     /// `Bearer` or as the server says.
     pub token_type: String,
     /// `None` = unknown.
