@@ -1,0 +1,75 @@
+//! The keys of `a{sv}` dictionaries.
+
+/// Options of GetToken and SendToken; `timeout` also of Refresh.
+pub mod token {
+    /// `as`: scopes the token must cover.
+    pub const SCOPES: &str = "scopes";
+    /// `s`: one that the definition declares.
+    pub const AUDIENCE: &str = "audience";
+    /// `s`: one that the definition declares.
+    pub const RESOURCE: &str = "resource";
+    /// `u`: seconds the token must still be valid.
+    pub const MIN_VALIDITY: &str = "min_validity";
+    /// `s`: `access` or `id`.
+    pub const KIND: &str = "kind";
+    /// `t`: the generation of the token that a server just answered 401 to.
+    pub const REJECTED: &str = "rejected";
+    /// `u`: seconds to wait.
+    pub const TIMEOUT: &str = "timeout";
+}
+
+/// What comes with a token.
+pub mod info {
+    /// `s`: `Bearer` or as the server says.
+    pub const TOKEN_TYPE: &str = "token_type";
+    /// `t`: unix seconds, 0 unknown. Also in the answer of Refresh.
+    pub const EXPIRES_AT: &str = "expires_at";
+    /// `as`: what it covers.
+    pub const SCOPES: &str = "scopes";
+    /// `t`: the generation that made this token.
+    pub const GENERATION: &str = "generation";
+    /// `ay`: SHA-256 of the token; SendToken only.
+    pub const DIGEST: &str = "digest";
+}
+
+/// Options of Login, and what it answers beside the request.
+pub mod login {
+    /// `s`: `auto`, `browser`, `device` or `import`.
+    pub const FLOW: &str = "flow";
+    /// `as`: scopes beside the definition's.
+    pub const SCOPES: &str = "scopes";
+    /// `s`: who is expected to sign in.
+    pub const LOGIN_HINT: &str = "login_hint";
+    /// `s`: OpenID Connect's `prompt`.
+    pub const PROMPT: &str = "prompt";
+    /// `b`: try the sealed old token once more.
+    pub const RETRY: &str = "retry";
+    /// `b`: this machine takes over a copied vault.
+    pub const ADOPT: &str = "adopt";
+    /// `s`: the address to open.
+    pub const URI: &str = "uri";
+    /// `s`: the code to type there.
+    pub const USER_CODE: &str = "user_code";
+}
+
+/// What Wait answers.
+pub mod result {
+    /// `o`: the account.
+    pub const ACCOUNT: &str = "account";
+    /// `s`: who signed in.
+    pub const SUBJECT: &str = "subject";
+}
+
+/// What a request may want by Input.
+pub mod want {
+    /// Opens the vault.
+    pub const PASSPHRASE: &str = "passphrase";
+    /// Shall open the vault from now on.
+    pub const NEW_PASSPHRASE: &str = "new_passphrase";
+    /// The client secret of an account.
+    pub const CLIENT_SECRET: &str = "client_secret";
+    /// The refresh token to import.
+    pub const REFRESH_TOKEN: &str = "refresh_token";
+    /// The address on which a person's browser ended.
+    pub const REDIRECT_URI: &str = "redirect_uri";
+}
