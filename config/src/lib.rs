@@ -6,6 +6,7 @@
 mod define;
 mod definition;
 mod fault;
+mod keeper;
 mod keys;
 mod load;
 mod name;
@@ -14,14 +15,17 @@ mod places;
 mod preset;
 mod table;
 mod value;
+mod write;
 
 pub use definition::{
     ClientAuth, Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Switch, TokenFile, TokenFormat,
     TokenKind,
 };
 pub use fault::{Fault, Position};
+pub use keeper::{HostApps, KeeperSettings, OnScreenLock};
 pub use keys::account_keys;
-pub use load::{Config, HostApps, KeeperSettings, Loaded, MAX_FILE, OnScreenLock};
+pub use load::{Account, Config, Loaded, MAX_FILE};
 pub use name::{AccountName, BadName};
 pub use places::{NoHome, Places, Specifiers};
 pub use preset::{ClientSecret, Need, Preset, preset, providers};
+pub use write::{Value, render_account};

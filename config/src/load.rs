@@ -1,7 +1,7 @@
 //! Reading the config: `config.toml`, then `config.d/*.toml` in name order, all in one schema.
 //!
 //! Nothing here fails as a whole: a fault in an account leaves the others, a file that does not parse leaves the other
-//! files, and `Loaded::keeping` puts the last good version in their place.
+//! files and says that it is unreadable, so that the last good version of what it defines can live on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,75 +9,54 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
-use url::Url;
 
 use crate::define::define;
 use crate::fault::{Fault, Source};
+use crate::keeper::KeeperSettings;
 use crate::keys::Keys;
 use crate::places::{Places, Specifiers};
-use crate::table::{Context, Found, Item, Read, Table};
-use crate::value::Words;
+use crate::table::{Context, Item, Table};
 use crate::{AccountName, Definition};
 
 /// The largest config file.
 pub const MAX_FILE: u64 = 1 << 20;
 
-/// What `[keeper]` says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeeperSettings {
-    /// Programs outside a sandbox.
-    pub host_apps: HostApps,
-    /// Whether GetToken answers on the bus beside SendToken.
-    pub tokens_in_messages: bool,
-    /// What a locked screen means for the vault.
-    pub on_screen_lock: OnScreenLock,
-    /// The proxy for every request to a server; the environment's is ignored.
-    pub proxy: Option<Url>,
-}
-
-/// Whether programs outside a sandbox get tokens without being asked about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the words say it")]
-pub enum HostApps {
-    Allow,
-    Ask,
-}
-
-/// What a locked screen means for the vault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the words say it")]
-pub enum OnScreenLock {
-    Keep,
-    Lock,
-}
-
-impl Default for KeeperSettings {
-    fn default() -> Self {
-        Self { host_apps: HostApps::Allow, tokens_in_messages: true, on_screen_lock: OnScreenLock::Keep, proxy: None }
-    }
-}
-
-impl Words for HostApps {
-    const WORDS: &'static [(&'static str, Self)] = &[("allow", Self::Allow), ("ask", Self::Ask)];
-}
-
-impl Words for OnScreenLock {
-    const WORDS: &'static [(&'static str, Self)] = &[("keep", Self::Keep), ("lock", Self::Lock)];
-}
-
 /// The config as it was read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
-    /// What `[keeper]` says; a later file wins per key, a faulty key keeps its default.
-    pub keeper: KeeperSettings,
-    /// Every account that is mentioned, or its first fault.
-    pub accounts: BTreeMap<AccountName, Result<Definition, Fault>>,
-    /// The file that each account stands in.
-    pub sources: BTreeMap<AccountName, PathBuf>,
+    /// What `[keeper]` says. `Err` = it has a fault, or a file that might say something cannot be read: keep what is in
+    /// force, so that a typing mistake never loosens a setting.
+    pub keeper: Result<KeeperSettings, Fault>,
+    /// Every account of the files that parse.
+    pub accounts: BTreeMap<AccountName, Account>,
+    /// Accounts that can be made out in files that do not parse: misconfigured at a first start, else left on their
+    /// last good version.
+    pub unparsed: BTreeMap<AccountName, Fault>,
     /// Every fault, in file order.
     pub faults: Vec<Fault>,
-    /// Files that could not be read or do not parse: of what they define, the last good version should live on.
+    /// Files that could not be read or do not parse: the accounts that came from them stay as they are.
     pub unreadable_files: BTreeSet<PathBuf>,
+}
+
+/// One account as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// What it says, or its first fault.
+    pub definition: Result<Definition, Fault>,
+    /// The file it stands in.
+    pub source: PathBuf,
+}
+
+impl Default for Loaded {
+    fn default() -> Self {
+        Self {
+            keeper: Ok(KeeperSettings::default()),
+            accounts: BTreeMap::new(),
+            unparsed: BTreeMap::new(),
+            faults: Vec::new(),
+            unreadable_files: BTreeSet::new(),
+        }
+    }
 }
 
 /// The entry point.
@@ -104,22 +83,6 @@ impl Config {
 }
 
 impl Loaded {
-    /// This config, with the last good version of whatever stands in files that cannot be read now.
-    #[must_use]
-    pub fn keeping(mut self, last_good: &Loaded) -> Self {
-        for (name, source) in &last_good.sources {
-            let lost = self.unreadable_files.contains(source) && !matches!(self.accounts.get(name), Some(Ok(_)));
-            if let Some(account) = last_good.accounts.get(name).filter(|_| lost) {
-                self.accounts.insert(name.clone(), account.clone());
-                self.sources.insert(name.clone(), source.clone());
-            }
-        }
-        if !self.unreadable_files.is_empty() {
-            self.keeper = last_good.keeper.clone();
-        }
-        self
-    }
-
     fn drop_ins(&mut self, dir: &Path) -> Vec<PathBuf> {
         let entries = match fs::read_dir(dir) {
             Ok(entries) => entries,
@@ -147,9 +110,16 @@ impl Loaded {
     }
 
     fn unreadable(&mut self, file: &Path, what: String, write_instead: &str) {
-        self.unreadable_files.insert(file.to_owned());
         let write_instead = write_instead.to_owned();
-        self.faults.push(Fault { file: file.to_owned(), position: None, what, write_instead });
+        self.lost(Fault { file: file.to_owned(), position: None, what, write_instead });
+    }
+
+    fn lost(&mut self, fault: Fault) {
+        self.unreadable_files.insert(fault.file.clone());
+        if self.keeper.is_ok() {
+            self.keeper = Err(fault.clone());
+        }
+        self.faults.push(fault);
     }
 
     fn read_text(&mut self, text: &str, file: &Path, specifiers: &Specifiers) {
@@ -163,7 +133,7 @@ impl Loaded {
                 format!("this is no TOML: {}", error.message()),
                 "correct the line; `tokenkeeper config check` shows the next",
             );
-            return self.unparsable(file, fault, parsed.get_ref());
+            return self.unparsable(fault, parsed.get_ref());
         }
 
         let context = Context { source: &source, specifiers };
@@ -186,33 +156,24 @@ impl Loaded {
         self.faults.extend(faults);
     }
 
-    /// Whatever accounts can still be made out are faulty, so that a first start says so instead of not knowing them.
-    fn unparsable(&mut self, file: &Path, fault: Fault, rest: &DeTable<'_>) {
+    fn unparsable(&mut self, fault: Fault, rest: &DeTable<'_>) {
         let accounts = rest.get("account").and_then(|accounts| accounts.get_ref().as_table());
-        for key in accounts.into_iter().flat_map(DeTable::keys) {
-            let Ok(name) = key.get_ref().parse::<AccountName>() else { continue };
-            if !self.accounts.contains_key(&name) {
-                self.sources.insert(name.clone(), file.to_owned());
-                self.accounts.insert(name, Err(fault.clone()));
-            }
+        let names = accounts.into_iter().flat_map(DeTable::keys).filter_map(|key| key.get_ref().parse().ok());
+        for name in names.filter(|name| !self.accounts.contains_key(name)).collect::<Vec<AccountName>>() {
+            self.unparsed.insert(name, fault.clone());
         }
-        self.unreadable_files.insert(file.to_owned());
-        self.faults.push(fault);
+        self.lost(fault);
     }
 
     fn read_keeper(&mut self, item: Item<'_>) {
-        let mut table = match item.table("keeper".to_owned(), "[keeper]") {
-            Ok(table) => table,
-            Err(fault) => return self.faults.push(fault),
+        let faults = match &mut self.keeper {
+            Ok(keeper) => keeper.read(item),
+            Err(_) => KeeperSettings::default().read(item),
         };
-        let keeper = &mut self.keeper;
-        set(&mut keeper.host_apps, table.take("host_apps"));
-        set(&mut keeper.tokens_in_messages, table.take("tokens_in_messages"));
-        set(&mut keeper.on_screen_lock, table.take("on_screen_lock"));
-        if let Some(Found { value: ProxyAddress(proxy), .. }) = table.take("proxy") {
-            keeper.proxy = Some(proxy);
+        if let Some(first) = faults.first().filter(|_| self.keeper.is_ok()) {
+            self.keeper = Err(first.clone());
         }
-        self.faults.extend(table.finish());
+        self.faults.extend(faults);
     }
 
     fn read_account(&mut self, at: usize, item: Item<'_>) -> Vec<Fault> {
@@ -227,58 +188,33 @@ impl Loaded {
                 )];
             }
         };
-        if let Some(first) = self.sources.get(&name).filter(|first| *first != source.file) {
-            let what = format!("account {name} is defined a second time; the first is in {}", first.display());
+        if let Some(first) = self.accounts.get_mut(&name) {
+            let what = format!("account {name} is defined a second time; the first is in {}", first.source.display());
             let fault = source.fault(at, what, "remove one of the two");
-            self.accounts.insert(name, Err(fault.clone()));
+            first.definition = Err(fault.clone());
             return vec![fault];
         }
-        let mut table = match item.table(format!("account.{name}"), &format!("[account.{name}]")) {
-            Ok(table) => table,
-            Err(fault) => {
-                self.sources.insert(name.clone(), source.file.to_owned());
-                self.accounts.insert(name, Err(fault.clone()));
-                return vec![fault];
-            }
-        };
-        let keys = Keys::read(&mut table);
-        let mut faults = table.finish();
-        // Missing keys are worth telling only when every key that is there was understood.
-        let account = match faults.first() {
-            Some(fault) => Err(fault.clone()),
-            None => define(&name, at, keys, source),
-        };
-        if faults.is_empty() {
-            faults.extend(account.as_ref().err().cloned());
-        }
-        self.sources.insert(name.clone(), source.file.to_owned());
-        self.accounts.insert(name, account);
+        let (definition, faults) = read_definition(&name, at, item);
+        self.unparsed.remove(&name);
+        self.accounts.insert(name, Account { definition, source: source.file.to_owned() });
         faults
     }
 }
 
-fn set<T>(setting: &mut T, found: Option<Found<T>>) {
-    if let Some(found) = found {
-        *setting = found.value;
+fn read_definition(name: &AccountName, at: usize, item: Item<'_>) -> (Result<Definition, Fault>, Vec<Fault>) {
+    let mut table = match item.table(format!("account.{name}"), &format!("[account.{name}]")) {
+        Ok(table) => table,
+        Err(fault) => return (Err(fault.clone()), vec![fault]),
+    };
+    let keys = Keys::read(&mut table);
+    let faults = table.finish();
+    // A missing key is worth telling only when every key that is there was understood.
+    if let Some(first) = faults.first() {
+        return (Err(first.clone()), faults);
     }
-}
-
-/// The proxy: http or https, any host, no password.
-struct ProxyAddress(Url);
-
-impl Read for ProxyAddress {
-    fn read(item: Item<'_>) -> Result<Self, Fault> {
-        let wanted = "write it like \"http://proxy.acme.example:3128\"";
-        let text = item.text("an address in quotes, like \"http://proxy.acme.example:3128\"")?;
-        let url = Url::parse(text).map_err(|_| item.fault("`proxy` is no address", wanted))?;
-        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-            return Err(item.fault("`proxy` is no http address", wanted));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(item.fault("`proxy` contains a user name or password", wanted));
-        }
-        Ok(Self(url))
-    }
+    let definition = define(name, at, keys, item.context.source);
+    let faults = definition.as_ref().err().cloned().into_iter().collect();
+    (definition, faults)
 }
 
 /// The text of a file, `None` if there is none; else what is wrong and what to do.

@@ -41,19 +41,11 @@ pub struct NoHome;
 const NAME: &str = "tokenkeeper";
 
 impl Places {
-    /// The places of this process.
-    ///
-    /// # Errors
-    /// When no home directory is known.
-    pub fn of_this_process() -> Result<Self, NoHome> {
-        Self::find(|key| std::env::var_os(key))
-    }
-
     /// The places that an environment describes. Like everything of XDG, a relative path counts as not set.
     ///
     /// # Errors
     /// When no home directory is known.
-    pub fn find(environment: impl Fn(&str) -> Option<OsString>) -> Result<Self, NoHome> {
+    pub fn from_env(environment: impl Fn(&str) -> Option<OsString>) -> Result<Self, NoHome> {
         let place = |key: &str| environment(key).map(PathBuf::from).filter(|path| path.is_absolute());
         let home = place("HOME").or_else(|| Some(directories::BaseDirs::new()?.home_dir().to_owned()));
         let below_home = |below: &str| home.as_deref().map(|home| home.join(below));
@@ -142,7 +134,7 @@ mod tests {
     use super::*;
 
     fn places(environment: &[(&str, &str)]) -> Places {
-        Places::find(|key| environment.iter().find(|(name, _)| *name == key).map(|(_, value)| value.into()))
+        Places::from_env(|key| environment.iter().find(|(name, _)| *name == key).map(|(_, value)| value.into()))
             .expect("a home")
     }
 

@@ -19,7 +19,7 @@ impl Home {
     fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let home = dir.path().to_owned();
-        let places = Places::find(|key| match key {
+        let places = Places::from_env(|key| match key {
             "HOME" => Some(home.clone().into()),
             "XDG_RUNTIME_DIR" => Some("/run/user/7".into()),
             _ => None,
@@ -49,7 +49,7 @@ fn parse(text: &str) -> Loaded {
 
 fn definition(loaded: &Loaded, account: &str) -> Definition {
     let account = loaded.accounts.get(&name(account)).expect("the account");
-    account.clone().unwrap_or_else(|fault| panic!("{fault}"))
+    account.definition.clone().unwrap_or_else(|fault| panic!("{fault}"))
 }
 
 fn account(keys: &str) -> Definition {
@@ -92,12 +92,12 @@ fn the_example_of_the_documentation_means_what_it_says() {
     assert_eq!(loaded.faults, []);
     assert_eq!(
         loaded.keeper,
-        KeeperSettings {
+        Ok(KeeperSettings {
             host_apps: HostApps::Ask,
             tokens_in_messages: false,
             on_screen_lock: OnScreenLock::Lock,
             proxy: Some("http://proxy.acme.example:3128".parse().expect("an address")),
-        }
+        })
     );
     let work = definition(&loaded, "work");
     assert_eq!(work.issuer.as_deref(), Some("https://acme.eu.auth0.com/"));
@@ -230,9 +230,8 @@ fn a_key_file_means_private_key_jwt() {
 #[test]
 fn a_fault_inside_an_account_leaves_the_others() {
     let loaded = parse(&format!("[account.a]\n{GOOD}flow = 3\n[account.b]\n{GOOD}[keeper]\nproxy = 1\n"));
-    assert!(loaded.accounts[&name("a")].is_err());
+    assert!(loaded.accounts[&name("a")].definition.is_err());
     definition(&loaded, "b");
-    assert_eq!(loaded.keeper, KeeperSettings::default());
     assert_eq!(loaded.faults.len(), 2);
 }
 
@@ -246,8 +245,8 @@ fn drop_ins_are_read_in_name_order_after_the_main_file() {
     home.write("config.d/notes.txt", "nonsense");
     let loaded = home.load();
     assert_eq!(loaded.faults, []);
-    assert_eq!(loaded.keeper.host_apps, HostApps::Allow);
-    assert_eq!(loaded.sources[&name("b")], home.places.drop_in_dir().join("10.toml"));
+    assert_eq!(loaded.keeper.map(|keeper| keeper.host_apps), Ok(HostApps::Allow));
+    assert_eq!(loaded.accounts[&name("b")].source, home.places.drop_in_dir().join("10.toml"));
     assert_eq!(loaded.accounts.len(), 2);
 }
 
@@ -257,37 +256,35 @@ fn an_account_in_two_files_is_faulty_because_nobody_knows_which_is_meant() {
     let first = home.write("config.toml", format!("[account.work]\n{GOOD}"));
     let second = home.write("config.d/work.toml", format!("[account.work]\n{GOOD}"));
     let loaded = home.load();
-    let fault = loaded.accounts[&name("work")].as_ref().expect_err("defined twice");
+    let fault = loaded.accounts[&name("work")].definition.as_ref().expect_err("defined twice");
     assert_eq!(fault.file, second);
     assert!(fault.what.contains(&first.display().to_string()), "{fault}");
     assert_eq!(loaded.faults, std::slice::from_ref(fault));
 }
 
 #[test]
-fn a_file_that_does_not_parse_leaves_its_accounts_on_the_last_good_version() {
+fn a_file_that_does_not_parse_is_told_apart_from_one_that_is_gone() {
     let home = Home::new();
-    home.write("config.toml", format!("[keeper]\nhost_apps = \"ask\"\n[account.a]\n{GOOD}"));
-    home.write("config.d/b.toml", format!("[account.b]\n{GOOD}"));
-    let good = home.load();
+    home.write("config.toml", format!("[account.a]\n{GOOD}"));
+    let file = home.write("config.d/b.toml", format!("[account.b]\n{GOOD}label = \"half a"));
+    let loaded = home.load();
+    assert_eq!(loaded.accounts.keys().collect::<Vec<_>>(), [&name("a")]);
+    assert_eq!(loaded.unparsed.keys().collect::<Vec<_>>(), [&name("b")], "so a first start knows of it");
+    assert!(loaded.unreadable_files.contains(&file));
 
-    home.write("config.d/b.toml", format!("[account.b]\n{GOOD}label = \"half a"));
-    let broken = home.load();
-    assert!(broken.accounts[&name("b")].is_err(), "at a first start it is misconfigured");
-    assert_eq!(broken.unreadable_files.len(), 1);
-    let kept = broken.keeping(&good);
-    assert_eq!(kept.accounts, good.accounts);
-    assert_eq!(kept.keeper, good.keeper);
-    assert_eq!(kept.faults.len(), 1, "and it is still told");
-
-    fs::remove_file(home.places.drop_in_dir().join("b.toml")).expect("removed");
-    assert_eq!(home.load().keeping(&kept).accounts.len(), 1, "a file that is gone takes its accounts along");
+    fs::remove_file(file).expect("removed");
+    let loaded = home.load();
+    assert!(loaded.unparsed.is_empty() && loaded.unreadable_files.is_empty());
 }
 
 #[test]
-fn a_faulty_account_in_a_file_that_parses_does_not_hide_behind_the_last_good_version() {
-    let good = parse(&format!("[account.a]\n{GOOD}"));
-    let faulty = parse(&format!("[account.a]\n{GOOD}flow = 1")).keeping(&good);
-    assert!(faulty.accounts[&name("a")].is_err());
+fn a_mistake_never_loosens_a_setting() {
+    let strict = "[keeper]\nhost_apps = \"ask\"\n";
+    assert!(parse(&format!("{strict}proxy = 1")).keeper.is_err());
+    let home = Home::new();
+    home.write("config.toml", strict);
+    home.write("config.d/x.toml", "[keeper");
+    assert!(home.load().keeper.is_err());
 }
 
 #[test]
