@@ -1,1 +1,6 @@
-//! Parts of the end-to-end tests.
+//! Parts of the end-to-end tests: an authorization server that can be told to misbehave, and a world (bus, home,
+//! keeper, person) that is made for one test and leaves nothing behind.
+
+pub mod clock;
+pub mod idp;
+pub mod person;

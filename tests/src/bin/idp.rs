@@ -1,0 +1,39 @@
+//! The test server as a program: `idp [--port N] [--ledger FILE] [SETTINGS.json]` prints its issuer on a line of its
+//! own when it is ready, and serves until its standard input ends.
+#![allow(clippy::print_stdout, reason = "the address is the answer")]
+
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use tokenkeeper_tests::idp::{Idp, Settings};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            println!("idp: {fault}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    let mut port = 0;
+    let mut ledger: Option<PathBuf> = None;
+    let mut settings = Settings::default();
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--port" => port = words.next().ok_or("--port wants a number")?.parse()?,
+            "--ledger" => ledger = Some(words.next().ok_or("--ledger wants a file")?.into()),
+            file => settings = serde_json::from_str(&std::fs::read_to_string(file)?)?,
+        }
+    }
+    let idp = Idp::start_at(settings, port, ledger.as_deref()).await?;
+    println!("{}", idp.issuer());
+    // Whoever started us holds the other end: when it goes, so do we.
+    tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
+    Ok(())
+}

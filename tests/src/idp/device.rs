@@ -1,0 +1,118 @@
+//! The device flow (RFC 8628), with Auth0's statuses in its dialect.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::{Html, Response};
+use serde_json::json;
+
+use super::answer::{Answer, through_fault};
+use super::fault::Endpoint;
+use super::params::{Params, random};
+use super::server::Shared;
+use super::settings::{Client, Offline, Settings};
+use super::store::{Login, Minted};
+use super::token::{Refused, client};
+use super::wire::Plug;
+use crate::clock;
+
+/// Device codes that wait for a person, and what became of them.
+#[derive(Default)]
+pub(super) struct Devices(HashMap<String, Pending>);
+
+struct Pending {
+    login: Login,
+    user_code: String,
+    allowed: Option<bool>,
+    last_poll: u64,
+}
+
+/// Seconds between polls, short so that tests are.
+const INTERVAL: u64 = 1;
+
+pub(super) async fn begin(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(plug): ConnectInfo<Plug>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let work = || {
+        let settings = shared.settings();
+        let Ok(params) = Params::read(&body) else {
+            return Answer::error(settings.dialect, "invalid_request", "a parameter stands twice");
+        };
+        match client(&settings, &headers, &params) {
+            Err(why) => Answer::error(settings.dialect, "invalid_client", why),
+            Ok(client) => Answer::json(200, &pending(&shared, &settings, client, &params)),
+        }
+    };
+    through_fault(&shared, &plug, Endpoint::Device, None, work).await
+}
+
+fn pending(shared: &Shared, settings: &Settings, client: &Client, params: &Params) -> serde_json::Value {
+    let scopes: Vec<String> = params.or_empty("scope").split_whitespace().map(str::to_owned).collect();
+    let login = Login {
+        client: client.id.clone(),
+        subject: settings.subject.clone(),
+        audience: params.one("audience").map(str::to_owned),
+        nonce: None,
+        redirect_uri: String::new(),
+        challenge: String::new(),
+        auth_time: clock::wall().as_secs(),
+        offline: settings.offline == Offline::OnScope && scopes.iter().any(|scope| scope == "offline_access"),
+        scopes,
+    };
+    let device_code = random("dc");
+    let user_code = device_code[3..11].to_uppercase();
+    let page = format!("{}/activate", shared.base());
+    let complete = format!("{page}?user_code={user_code}");
+    let entry = Pending { login, user_code: user_code.clone(), allowed: None, last_poll: 0 };
+    shared.devices.lock().expect("no holder panics").0.insert(device_code.clone(), entry);
+    shared.store().given_out.push(device_code.clone());
+    json!({
+        "device_code": device_code, "user_code": user_code, "verification_uri": page,
+        "verification_uri_complete": complete, "expires_in": 900, "interval": INTERVAL,
+    })
+}
+
+/// Whoever opens the address with a code allows it.
+pub(super) async fn activate(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Html<&'static str> {
+    let params = Params::read(query.unwrap_or_default().as_bytes());
+    let code = params.as_ref().map_or("", |params| params.or_empty("user_code"));
+    let mut devices = shared.devices.lock().expect("no holder panics");
+    match devices.0.values_mut().find(|pending| pending.user_code == code) {
+        Some(pending) => {
+            pending.allowed = Some(true);
+            Html("<!doctype html><title>Done</title><p>The device is connected.")
+        }
+        None => Html("<!doctype html><title>Device</title><p>No such code."),
+    }
+}
+
+/// One poll (RFC 8628 §3.5).
+pub(super) fn poll(
+    shared: &Shared,
+    settings: &Settings,
+    client: &Client,
+    params: &Params,
+    now: u64,
+) -> Result<Minted, Refused> {
+    let mut devices = shared.devices.lock().expect("no holder panics");
+    let code = params.or_empty("device_code");
+    let pending = devices.0.get_mut(code).filter(|pending| pending.login.client == client.id);
+    let pending = pending.ok_or(Refused("invalid_grant", "unknown device code"))?;
+    let too_soon = now < pending.last_poll + INTERVAL * 1000;
+    pending.last_poll = now;
+    match pending.allowed.or(settings.device_consent) {
+        _ if too_soon => Err(Refused("slow_down", "you poll too often")),
+        None => Err(Refused("authorization_pending", "the person has not decided")),
+        Some(false) => Err(Refused("access_denied", "the person said no")),
+        Some(true) => {
+            let login = devices.0.remove(code).expect("looked up above").login;
+            Ok(shared.store().found(login, settings, now))
+        }
+    }
+}

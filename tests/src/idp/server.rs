@@ -1,0 +1,195 @@
+//! The server's life: start, what its handlers share, what a test may say to it while it runs.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use axum::Router;
+use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use super::fault::{Endpoint, Fault};
+use super::ledger::{Event, Ledger};
+use super::settings::{Dialect, Settings};
+use super::store::Store;
+use super::wire::{Door, Plug};
+use super::{api, authorize, control, device, keys, metadata, revoke, token};
+
+/// What the handlers share.
+pub(super) struct Shared {
+    /// Scheme, host and port.
+    base: String,
+    settings: Mutex<Settings>,
+    faults: Mutex<Vec<Fault>>,
+    store: Mutex<Store>,
+    pub(super) devices: Mutex<device::Devices>,
+    pub(super) ledger: Ledger,
+}
+
+impl Shared {
+    /// The true issuer: Auth0's ends in a slash.
+    pub(super) fn issuer(&self) -> String {
+        match self.settings().dialect {
+            Dialect::Plain => self.base.clone(),
+            Dialect::Auth0 => format!("{}/", self.base),
+        }
+    }
+
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
+    pub(super) fn settings(&self) -> Settings {
+        self.settings.lock().expect("no holder panics").clone()
+    }
+
+    pub(super) fn set(&self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.settings.lock().expect("no holder panics"));
+    }
+
+    pub(super) fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().expect("no holder panics")
+    }
+
+    pub(super) fn plan(&self, fault: Fault) {
+        self.faults.lock().expect("no holder panics").push(fault);
+    }
+
+    pub(super) fn clear_faults(&self) {
+        self.faults.lock().expect("no holder panics").clear();
+    }
+
+    /// The first fault planned for an endpoint; one that has struck often enough is struck out.
+    pub(super) fn next_fault(&self, at: Endpoint) -> Option<Fault> {
+        let mut faults = self.faults.lock().expect("no holder panics");
+        let position = faults.iter().position(|fault| fault.at == at)?;
+        let fault = faults[position].clone();
+        match &mut faults[position].times {
+            0 => {}
+            1 => drop(faults.remove(position)),
+            times => *times -= 1,
+        }
+        Some(fault)
+    }
+}
+
+/// A running server. It stops when this is dropped.
+pub struct Idp {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    serving: JoinHandle<()>,
+}
+
+impl Idp {
+    /// Starts on a free port of 127.0.0.1, with a ledger in memory.
+    pub async fn start(settings: Settings) -> Self {
+        Self::listen(settings, 0, Ledger::in_memory(), None).await.expect("a loopback port is free")
+    }
+
+    /// Starts with TLS. The certificate must be good for `localhost`, which is then the issuer's host.
+    pub async fn start_tls(settings: Settings, tls: TlsAcceptor) -> Self {
+        Self::listen(settings, 0, Ledger::in_memory(), Some(tls)).await.expect("a loopback port is free")
+    }
+
+    /// Starts on a given port (0 = any), with a ledger that is synced to a file if one is named.
+    pub async fn start_at(settings: Settings, port: u16, ledger: Option<&Path>) -> std::io::Result<Self> {
+        let ledger = ledger.map_or_else(|| Ok(Ledger::in_memory()), Ledger::at)?;
+        Self::listen(settings, port, ledger, None).await
+    }
+
+    async fn listen(settings: Settings, port: u16, ledger: Ledger, tls: Option<TlsAcceptor>) -> std::io::Result<Self> {
+        keys::keys();
+        let tcp = TcpListener::bind(("127.0.0.1", port)).await?;
+        let address = tcp.local_addr()?;
+        let base =
+            if tls.is_some() { format!("https://localhost:{}", address.port()) } else { format!("http://{address}") };
+        let shared = Arc::new(Shared {
+            base,
+            settings: Mutex::new(settings),
+            faults: Mutex::default(),
+            store: Mutex::default(),
+            devices: Mutex::default(),
+            ledger,
+        });
+        let service = routes(Arc::clone(&shared)).into_make_service_with_connect_info::<Plug>();
+        let door = Door { tcp, tls };
+        let serving = tokio::spawn(async move {
+            axum::serve(door, service).await.expect("accepting goes on for ever");
+        });
+        Ok(Self { shared, address, serving })
+    }
+
+    /// The issuer identifier.
+    pub fn issuer(&self) -> String {
+        self.shared.issuer()
+    }
+
+    /// Scheme, host and port, for other paths of the server.
+    pub fn base(&self) -> &str {
+        self.shared.base()
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Changes how it behaves from now on.
+    pub fn set(&self, change: impl FnOnce(&mut Settings)) {
+        self.shared.set(change);
+    }
+
+    /// Plans a fault; several for one endpoint strike in the order planned.
+    pub fn plan(&self, fault: Fault) {
+        self.shared.plan(fault);
+    }
+
+    /// Forgets all planned faults.
+    pub fn clear_faults(&self) {
+        self.shared.clear_faults();
+    }
+
+    /// Ends every login, as when an administrator blocks the user.
+    pub fn revoke_all(&self) {
+        let ended = self.shared.store().revoke_all();
+        let exchange = self.shared.ledger.begin();
+        ended.into_iter().for_each(|family| self.shared.ledger.write(exchange, Event::Revoked { family }));
+    }
+
+    /// What it received, committed and sent.
+    pub fn ledger(&self) -> &Ledger {
+        &self.shared.ledger
+    }
+
+    /// Every code and token it ever gave out: what must stand in no log, argument or core.
+    pub fn given_out(&self) -> Vec<String> {
+        self.shared.store().given_out.clone()
+    }
+}
+
+impl Drop for Idp {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+fn routes(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/.well-known/openid-configuration", get(metadata::metadata))
+        .route("/.well-known/oauth-authorization-server", get(metadata::metadata))
+        .route("/.well-known/jwks.json", get(metadata::jwks))
+        .route("/authorize", get(authorize::authorize))
+        .route("/authorize/decide", post(authorize::decide))
+        .route("/oauth/token", post(token::token))
+        .route("/oauth/revoke", post(revoke::revoke))
+        .route("/oauth/device/code", post(device::begin))
+        .route("/activate", get(device::activate))
+        .route("/api", get(api::api))
+        .route("/control/settings", get(control::settings).patch(control::change))
+        .route("/control/faults", post(control::plan).delete(control::clear))
+        .route("/control/ledger", get(control::ledger))
+        .route("/control/revoke-all", post(control::revoke_all))
+        .with_state(shared)
+}
