@@ -10,6 +10,9 @@ pub mod oauth;
 
 pub mod account;
 
+pub mod discover;
+pub mod http;
+
 pub mod vault;
 
 pub mod keeper;

@@ -5,4 +5,28 @@
 
 mod wire;
 
+mod issuer;
+pub mod metadata;
+
+pub mod authorize;
+pub mod redirect;
+
+mod client_auth;
+mod form;
+pub mod token_request;
+
+pub mod answer;
+mod body;
+mod classify;
+mod granted;
+mod retry;
+
+pub mod revoke;
+
+pub mod keys;
+
+mod json;
+mod text;
+
+pub use client_auth::{CannotAsk, Client};
 pub use wire::{Answer, Fault, Granted, IdClaims, Metadata, Outcome, Request, Response, Sent};

@@ -17,7 +17,6 @@ pub type Sent = Result<Response, Fault>;
 
 /// How far a request got that brought no complete answer. The reasons name the host and the step, never a query or
 /// a body.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing reached the server: name resolution, connection, proxy or TLS.
     NotSent {
@@ -35,6 +34,8 @@ pub enum Fault {
     Broken {
         /// The status that came.
         status: http::StatusCode,
+        /// What came of the body: a whole refresh token in it is still taken out and stored.
+        partial: Secret,
         /// What failed, for people.
         why: String,
     },
@@ -155,7 +156,7 @@ pub struct Granted {
     pub access_token: Secret,
     /// `token_type` as the server spelt it; `Bearer` where it is absent.
     pub token_type: String,
-    /// Lifetime of the access token; `None` = the answer does not say.
+    /// Lifetime of the access token: as the answer says, else as the definition assumes; `None` = unknown.
     pub lifetime: Option<Duration>,
     /// Granted scopes; `None` = as requested (RFC 6749 §5.1).
     pub scopes: Option<Vec<String>>,

@@ -1,0 +1,57 @@
+//! From reqwest's errors to how far a request got.
+
+use std::error::Error;
+use std::io;
+
+use crate::oauth::Fault;
+
+/// What failed. "Not sent" only where the connection never stood: everything after that may have reached the server.
+pub(super) fn judge(host: &str, error: &reqwest::Error) -> Fault {
+    if let Some(refused) = refused_certificate(error) {
+        let why = format!("the certificate of {host} is not trusted: {refused}");
+        return Fault::NotSent { why, certificate: true };
+    }
+    let cause = root(error);
+    if error.is_dns() {
+        return not_sent(format!("the name {host} could not be resolved: {cause}"));
+    }
+    if error.is_connect() {
+        return not_sent(format!("no connection to {host}: {cause}"));
+    }
+    if error.is_builder() {
+        return not_sent(format!("{host} was not asked: {cause}"));
+    }
+    lost(format!("the connection to {host} broke before an answer came: {cause}"))
+}
+
+pub(super) fn not_sent(why: String) -> Fault {
+    Fault::NotSent { why, certificate: false }
+}
+
+pub(super) fn lost(why: String) -> Fault {
+    Fault::Lost { why }
+}
+
+/// The innermost cause: the outer ones name the address with its query.
+pub(super) fn root(error: &reqwest::Error) -> String {
+    let Some(mut cause) = error.source() else { return "no further reason".to_owned() };
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+/// Why a server's certificate was refused, if that is what happened.
+fn refused_certificate(error: &reqwest::Error) -> Option<String> {
+    let mut source: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(cause) = source {
+        // An io::Error hides the error it carries from `source`.
+        let carried = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let tls = cause.downcast_ref().or_else(|| carried.and_then(|carried| carried.downcast_ref()));
+        if let Some(rustls::Error::InvalidCertificate(refused)) = tls {
+            return Some(refused.to_string());
+        }
+        source = cause.source();
+    }
+    None
+}

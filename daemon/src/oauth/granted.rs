@@ -1,0 +1,133 @@
+//! The fields of a successful answer (RFC 6749 §5.1), in every shape that servers give them.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::HeaderMap;
+use tokenkeeper_config::Definition;
+use zeroize::Zeroizing;
+
+use super::answer::AnswerContext;
+use super::json::Json;
+use super::wire::Granted;
+use crate::secret::Secret;
+
+/// The names under which servers say when the login itself ends, in seconds from now.
+const LOGIN_LIFETIMES: [&str; 5] = [
+    "authorization_expires_in",
+    "refresh_token_timeout",
+    "refresh_token_expires_in",
+    "refresh_expires_in",
+    "x_refresh_token_expires_in",
+];
+/// No lifetime is longer than a hundred years; sums of instants must not overflow.
+const LONGEST: f64 = 100.0 * 365.0 * 86_400.0;
+/// The longest access token that is looked into.
+const PEEK_LIMIT: usize = 64 * 1024;
+
+/// The refresh token, where the definition says it is, else at the top.
+pub(super) fn refresh_token(fields: &Json, definition: &Definition) -> Option<Secret> {
+    let nested = holder(fields, definition).and_then(|holder| holder.text("refresh_token"));
+    nested.or_else(|| fields.text("refresh_token")).map(|token| Secret::copy_of(token.as_bytes()))
+}
+
+/// Every token in the answer, to keep them out of sentences.
+pub(super) fn tokens(fields: &Json, definition: &Definition) -> Vec<Secret> {
+    let holders = [Some(fields), holder(fields, definition)];
+    let names = ["access_token", "refresh_token", "id_token"];
+    let texts = holders.into_iter().flatten().flat_map(|holder| names.iter().filter_map(|name| holder.text(name)));
+    texts.map(|token| Secret::copy_of(token.as_bytes())).collect()
+}
+
+/// `None` where there is no access token that can be used.
+pub(super) fn read(fields: &Json, headers: &HeaderMap, context: &AnswerContext<'_>) -> Option<Granted> {
+    let definition = context.definition;
+    // Slack nests a login's tokens and puts a refresh's at the top.
+    let holder = holder(fields, definition).filter(|holder| holder.text("access_token").is_some()).unwrap_or(fields);
+    let member = |name: &str| holder.get(name).map(|_| holder).unwrap_or(fields);
+    let access_token = holder.text("access_token").filter(|token| is_sendable(token))?;
+    Some(Granted {
+        access_token: Secret::copy_of(access_token.as_bytes()),
+        token_type: token_type(holder.text("token_type")),
+        lifetime: lifetime(holder, headers, context).or(definition.assumed_lifetime),
+        scopes: scopes(holder.get("scope"), definition.scope_separator),
+        id_token: member("id_token").text("id_token").map(|token| Secret::copy_of(token.as_bytes())),
+        audience: peek_audience(access_token),
+        refresh_in: span(member("refresh_in").number("refresh_in")),
+        login_lifetime: LOGIN_LIFETIMES.iter().filter_map(|name| span(member(name).number(name))).min(),
+    })
+}
+
+fn holder<'a>(fields: &'a Json, definition: &Definition) -> Option<&'a Json> {
+    fields.at(definition.token_path.as_deref()?)
+}
+
+/// Visible ASCII (RFC 6749 §A.12): anything else could not be put in a header, and might end one.
+fn is_sendable(token: &str) -> bool {
+    token.bytes().all(|byte| (0x20..=0x7e).contains(&byte))
+}
+
+/// As spelt; what would end a header line is not a type.
+fn token_type(stated: Option<&str>) -> String {
+    match stated.map(str::trim) {
+        Some(stated) if !stated.is_empty() && stated.len() <= 64 && is_sendable(stated) => stated.to_owned(),
+        _ => "Bearer".to_owned(),
+    }
+}
+
+/// `expires_in`, else an instant under one of the names for it. Zero and below mean nothing (some mean "never").
+fn lifetime(holder: &Json, headers: &HeaderMap, context: &AnswerContext<'_>) -> Option<Duration> {
+    if holder.get("expires_in").is_some() {
+        return span(holder.number("expires_in"));
+    }
+    let now = server_now(headers).unwrap_or_else(|| context.wall.unix()) as f64;
+    let instant = ["expires_at", "expires_on", "expires"].iter().find_map(|name| holder.number(name))?;
+    // `expires` is a span at some; instants in milliseconds have over eleven digits.
+    match instant {
+        ..1e9 => span(Some(instant)),
+        1e9..1e11 => span(Some(instant - now)),
+        _ => span(Some(instant / 1000.0 - now)),
+    }
+}
+
+/// The server's own clock, by which its instants are meant.
+fn server_now(headers: &HeaderMap) -> Option<u64> {
+    let date = httpdate::parse_http_date(headers.get(http::header::DATE)?.to_str().ok()?).ok()?;
+    Some(date.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs())
+}
+
+/// Whole seconds, if there is at least one.
+fn span(seconds: Option<f64>) -> Option<Duration> {
+    let seconds = seconds.filter(|seconds| *seconds >= 1.0)?;
+    Some(Duration::from_secs(seconds.min(LONGEST) as u64))
+}
+
+/// A text, separated as the definition says and by white space, or a list of texts. Nothing in it = as requested.
+fn scopes(stated: Option<&Json>, separator: char) -> Option<Vec<String>> {
+    let split = |text: &str| -> Vec<String> {
+        let parts = text.split(|c: char| c == separator || c.is_whitespace());
+        parts.filter(|scope| !scope.is_empty()).map(str::to_owned).collect()
+    };
+    let scopes: Vec<String> = match stated? {
+        Json::Text(text) => split(text),
+        Json::List(items) => items.iter().filter_map(Json::as_text).flat_map(split).collect(),
+        _ => return None,
+    };
+    (!scopes.is_empty()).then_some(scopes)
+}
+
+/// `aud` of a JWT, unverified: only to notice a token for another audience (Auth0 ignores one it does not know).
+fn peek_audience(token: &str) -> Vec<String> {
+    let mut parts = token.split('.');
+    let (Some(_), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return Vec::new();
+    };
+    if token.len() > PEEK_LIMIT {
+        return Vec::new();
+    }
+    let Ok(claims) = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).map(Zeroizing::new) else {
+        return Vec::new();
+    };
+    Json::parse(&claims).map(|claims| claims.texts("aud")).unwrap_or_default()
+}
