@@ -18,8 +18,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Some("failed") => Some(Page::Failed {
             account: "work".into(),
             what: "the server signed you in but gave no refresh token".into(),
-            remedy: "Turn on “Allow Offline Access” for the API https://api.acme.example, then run \
-                     `tokenkeeper login work` again."
+            remedy: "turn on “Allow Offline Access” for the API https://api.acme.example, then run \
+                     `tokenkeeper login work` again"
                 .into(),
         }),
         Some("given-up") => None,

@@ -1,7 +1,6 @@
 //! The pages, as HTML: no script, nothing fetched, every value escaped and isolated. What a person reads first is
 //! whether the login is stored; what they read last is what to do now.
 
-use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -13,15 +12,16 @@ const STYLE: &str = include_str!("page.css");
 
 /// The keep: two towers' battlements over a keyhole.
 const MARK: &str = "<svg viewBox='0 0 24 24' fill='currentColor' aria-hidden='true'><path fill-rule='evenodd' \
-    d='M3 2h4v3h3V2h4v3h3V2h4v9c0 5.6-3.7 9.6-9 11-5.3-1.4-9-5.4-9-11zm9 6.6a2.6 2.6 0 0 0-1.3 4.85L10 17.4h4l-.7-3.95A2.6 \
-    2.6 0 0 0 12 8.6z'/></svg>";
+    d='M3 2.5h4.2v2.8h2.7V2.5h4.2v2.8h2.7V2.5H21v9c0 5.3-3.6 9-9 10.5-5.4-1.5-9-5.2-9-10.5zm9 6.2a2.5 2.5 0 0 0-1.25 \
+    4.66L10 17.5h4l-.75-4.14A2.5 2.5 0 0 0 12 8.7z'/></svg>";
 
 const TICK: &str = "<path d='M5 12.5 10 17.5 19.5 7'/>";
 const STOP: &str = "<path d='M12 6.5v7M12 17.4v.1'/>";
 const TURN: &str = "<path d='M12 7v5.4l3.4 2M20 12a8 8 0 1 1-2.4-5.7M20.4 3.4v3.9h-3.9'/>";
 
-/// The longest value shown, in characters: enough for any name and issuer, too little to push the rest off the page.
-const SHOWN: usize = 300;
+/// The longest name or issuer shown, in characters, and the longest sentence: too little to push the rest off the page.
+const VALUE: usize = 300;
+const SENTENCE: usize = 1500;
 
 /// What the login came to; `None` = nobody decided, it was given up.
 pub(super) fn render(page: Option<&Page>) -> String {
@@ -33,8 +33,8 @@ pub(super) fn render(page: Option<&Page>) -> String {
 }
 
 fn stored(account: &str, subject: Option<&str>, issuer: &str) -> String {
-    let rows =
-        [("Account", Some(account)), ("Signed in as", subject), ("At", Some(issuer).filter(|at| !at.is_empty()))];
+    let server = Some(issuer).filter(|issuer| !issuer.is_empty());
+    let rows = [("Account", Some(account)), ("Signed in as", subject), ("Server", server)];
     let rows: String = rows.into_iter().filter_map(|(term, value)| Some(row(term, value?))).collect();
     layout(
         "good",
@@ -42,7 +42,7 @@ fn stored(account: &str, subject: Option<&str>, issuer: &str) -> String {
         "You are signed in",
         "status",
         &format!(
-            "<p>The login is stored, encrypted, on this computer. It is kept alive from now on.</p><dl>{rows}</dl>\
+            "<p>The login is stored, encrypted, on this computer, and kept alive from now on.</p><dl>{rows}</dl>\
              <p class='next'>You can close this tab and go back to your terminal.</p>"
         ),
     )
@@ -55,10 +55,11 @@ fn failed(account: &str, what: &str, remedy: &str) -> String {
         "The sign-in did not work",
         "alert",
         &format!(
-            "<p>{}</p><dl>{}{}</dl><p class='next'>You can close this tab.</p>",
-            as_sentence(what),
+            "<p>{}</p><section><h2>What to do</h2><p>{}</p></section><dl>{}</dl>\
+             <p class='next'>A login you had before is as it was. You can close this tab.</p>",
+            sentence(what),
+            sentence(remedy),
             row("Account", account),
-            row("What to do", remedy)
         ),
     )
 }
@@ -118,31 +119,45 @@ fn icon() -> String {
 }
 
 fn row(term: &str, value: &str) -> String {
-    format!("<div><dt>{term}</dt><dd><bdi>{}</bdi></dd></div>", escape(value))
+    format!("<div><dt>{term}</dt><dd><bdi>{}</bdi></dd></div>", escape(value, VALUE))
 }
 
-/// Errors begin in lower case and have no full stop; on a page they are sentences.
-fn as_sentence(what: &str) -> String {
-    let mut letters = what.trim().chars();
-    let first: String = letters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
-    let text = format!("{first}{}", letters.as_str());
-    let stop = if text.ends_with(['.', '!', '?', '…']) { "" } else { "." };
-    format!("<bdi>{}</bdi>{stop}", escape(&text))
+/// Errors begin in lower case, have no full stop and put commands in backticks; on a page they are sentences.
+fn sentence(text: &str) -> String {
+    let mut html = String::from("<bdi>");
+    for (at, part) in text.trim().split('`').enumerate() {
+        let part = escape(part, SENTENCE);
+        match at {
+            0 => html.push_str(&capital(&part)),
+            _ if at % 2 == 1 => html.push_str(&format!("<code>{part}</code>")),
+            _ => html.push_str(&part),
+        }
+    }
+    html.push_str("</bdi>");
+    if !text.trim_end().ends_with(['.', '!', '?', '…']) {
+        html.push('.');
+    }
+    html
 }
 
-/// Text that may stand anywhere in HTML. Control characters have no business in a name.
-fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// Text of at most so many characters that may stand anywhere in HTML. Control characters have no business in it.
+fn escape(text: &str, longest: usize) -> String {
+    let mut safe = String::with_capacity(text.len().min(longest));
     let mut letters = text.chars().filter(|c| !c.is_control());
-    for letter in letters.by_ref().take(SHOWN) {
-        safe.push_str(&match letter {
-            '&' => Cow::Borrowed("&amp;"),
-            '<' => Cow::Borrowed("&lt;"),
-            '>' => Cow::Borrowed("&gt;"),
-            '"' => Cow::Borrowed("&quot;"),
-            '\'' => Cow::Borrowed("&#39;"),
-            other => Cow::Owned(other.to_string()),
-        });
+    for letter in letters.by_ref().take(longest) {
+        match letter {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            other => safe.push(other),
+        }
     }
     if letters.next().is_some() {
         safe.push('…');
@@ -154,7 +169,7 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const HOSTILE: &str = "</dd><script>alert('1')</script><img src=x onerror=\"y\">&amp;\u{202e}evil\0\x1b[31m";
+    const HOSTILE: &str = "</dd><script>alert('1')</script><img src=x onerror=\"y\">&amp;`<b>`\u{202e}evil\0\x1b[31m";
 
     #[test]
     fn says_who_is_signed_in_where_and_that_it_is_stored() {
@@ -174,11 +189,11 @@ mod tests {
         let page = Page::Failed {
             account: "work".into(),
             what: "the server gave no refresh token".into(),
-            remedy: "Allow offline access for this API".into(),
+            remedy: "allow offline access, then run `tokenkeeper login work`".into(),
         };
         let html = render(Some(&page));
         assert!(html.contains("<bdi>The server gave no refresh token</bdi>."), "a sentence: {html}");
-        assert!(html.contains("Allow offline access for this API"));
+        assert!(html.contains("Allow offline access, then run <code>tokenkeeper login work</code>"), "{html}");
     }
 
     #[test]
@@ -187,16 +202,25 @@ mod tests {
         let failed = Page::Failed { account: HOSTILE.into(), what: HOSTILE.into(), remedy: HOSTILE.into() };
         for page in [stored, failed] {
             let html = render(Some(&page));
-            assert!(!html.contains("<script") && !html.contains("<img") && !html.contains("</dd><script"), "{html}");
+            assert!(
+                !html.contains("<script")
+                    && !html.contains("<img")
+                    && !html.contains("<b>")
+                    && !html.contains("</dd><script"),
+                "{html}"
+            );
             assert!(!html.contains(|c: char| c.is_control() && c != '\n'), "no control characters");
-            assert_eq!(html.matches("<bdi>").count(), html.matches("</bdi>").count());
+            for tag in ["bdi", "code", "p", "dd"] {
+                let ends = html.matches(&format!("</{tag}>")).count();
+                assert_eq!(html.matches(&format!("<{tag}>")).count() + html.matches(&format!("<{tag} ")).count(), ends);
+            }
             assert!(html.contains("&lt;script&gt;alert(&#39;1&#39;)"));
         }
     }
 
     #[test]
     fn a_long_value_does_not_push_the_rest_away() {
-        assert_eq!(escape(&"x".repeat(100_000)).chars().count(), SHOWN + 1);
+        assert_eq!(escape(&"x".repeat(100_000), VALUE).chars().count(), VALUE + 1);
     }
 
     #[test]
@@ -224,7 +248,9 @@ mod tests {
     #[test]
     fn every_text_colour_is_readable_on_its_ground() {
         for scheme in STYLE.split("prefers-color-scheme").map(colours) {
-            for (ink, ground) in [("ink", "card"), ("soft", "card"), ("soft", "ground"), ("ink", "ground")] {
+            let pairs =
+                [("ink", "card"), ("soft", "card"), ("soft", "ground"), ("ink", "bad-wash"), ("bad", "bad-wash")];
+            for (ink, ground) in pairs {
                 let contrast = contrast(scheme(ink), scheme(ground));
                 assert!(contrast >= 4.5, "--{ink} on --{ground}: {contrast:.2} (WCAG 2.2 §1.4.3)");
             }
