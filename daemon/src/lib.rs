@@ -16,3 +16,5 @@ pub mod http;
 pub mod vault;
 
 pub mod keeper;
+
+pub mod harden;

@@ -1,0 +1,114 @@
+//! What the process gives up before it holds a secret, and before it has a second thread: core dumps, being traced by
+//! its neighbours, gaining privileges, files that others can read.
+//!
+//! It refuses to run where that could not hold: as root unless told so, or with privileges its caller has not.
+
+use std::collections::BTreeMap;
+
+use rustix::fs::Mode;
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, dumpable_behavior, getegid, geteuid, getgid, getrlimit, getuid,
+    set_dumpable_behavior, setrlimit, umask,
+};
+use rustix::thread::{no_new_privs, set_no_new_privs};
+
+use crate::keeper::Value;
+
+/// Variables that would send a refresh token elsewhere or make another certificate good. Nothing here reads them; those
+/// that are set are reported, so that nobody wonders why they do nothing.
+const IGNORED: &[&str] = &[
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "SSLKEYLOGFILE",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+];
+
+/// What took effect, as the `Hardening` property shows it: read back from the kernel, not remembered.
+pub type Report = BTreeMap<String, Value>;
+
+/// Hardens the process. Call it first thing in `main`: before any secret, any thread, any runtime.
+///
+/// # Errors
+/// A sentence for people with its remedy, when the process must not go on: it runs as root without `allow_root`, or
+/// setuid, or the kernel refused a protection that every supported kernel has.
+pub fn early(allow_root: bool) -> Result<Report, String> {
+    refuse_borrowed_privileges()?;
+    if geteuid().is_root() && !allow_root {
+        return Err("tokenkeeperd keeps the logins of one person and refuses to run as root; start it as that \
+                    person, or give --allow-root in a container that has only root"
+            .into());
+    }
+    umask(Mode::RWXG | Mode::RWXO);
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).map_err(failed("turn core dumps off"))?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(failed("forbid tracing of the process"))?;
+    set_no_new_privs(true).map_err(failed("give up gaining privileges"))?;
+    report()
+}
+
+/// Setuid, setgid or file capabilities: the caller would choose the environment of a stronger process.
+fn refuse_borrowed_privileges() -> Result<(), String> {
+    let borrowed = getuid() != geteuid() || getgid() != getegid() || kernel_says_secure();
+    if borrowed {
+        return Err("tokenkeeperd refuses to run setuid, setgid or with file capabilities; remove them from the \
+                    binary with `chmod ug-s` and `setcap -r`"
+            .into());
+    }
+    Ok(())
+}
+
+/// AT_SECURE of getauxval(3): also set for file capabilities, where no id differs. The auxiliary vector is pairs of words.
+fn kernel_says_secure() -> bool {
+    const AT_SECURE: usize = 23;
+    const WORD: usize = size_of::<usize>();
+    let vector = std::fs::read("/proc/self/auxv").unwrap_or_default();
+    let word = |bytes: &[u8]| bytes.try_into().map_or(0, usize::from_ne_bytes);
+    vector.chunks_exact(2 * WORD).any(|pair| word(&pair[..WORD]) == AT_SECURE && word(&pair[WORD..]) != 0)
+}
+
+fn report() -> Result<Report, String> {
+    let dumpable = dumpable_behavior().map_err(failed("read whether the process can be dumped"))?;
+    let no_new_privs = no_new_privs().map_err(failed("read whether privileges can be gained"))?;
+    let core = getrlimit(Resource::Core).maximum;
+    let mask = umask(Mode::RWXG | Mode::RWXO);
+    let ignored: Vec<_> =
+        IGNORED.iter().filter(|name| std::env::var_os(name).is_some()).map(|n| n.to_string()).collect();
+    Ok(BTreeMap::from([
+        ("dumpable".into(), Value::Flag(dumpable != DumpableBehavior::NotDumpable)),
+        ("core".into(), Value::Flag(core != Some(0))),
+        ("no_new_privs".into(), Value::Flag(no_new_privs)),
+        ("umask".into(), Value::Text(format!("{:03o}", mask.bits()))),
+        ("root".into(), Value::Flag(geteuid().is_root())),
+        ("ignored_environment".into(), Value::List(ignored)),
+    ]))
+}
+
+fn failed(what: &'static str) -> impl FnOnce(rustix::io::Errno) -> String {
+    move |errno| format!("could not {what}: {errno}; tokenkeeperd holds no secret without it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One test, because what it changes is the whole process's: it may only make the other tests stricter.
+    #[test]
+    fn the_kernel_confirms_every_protection() {
+        let report = early(true).expect("an ordinary process can be hardened");
+        assert_eq!(report["dumpable"], Value::Flag(false));
+        assert_eq!(report["core"], Value::Flag(false));
+        assert_eq!(report["no_new_privs"], Value::Flag(true));
+        assert_eq!(report["umask"], Value::Text("077".into()));
+        assert_eq!(report["root"], Value::Flag(geteuid().is_root()));
+        if geteuid().is_root() {
+            let refused = early(false).expect_err("root is refused");
+            assert!(refused.contains("--allow-root"), "{refused}");
+        }
+    }
+}
