@@ -47,7 +47,7 @@ pub(crate) fn define(name: &AccountName, at: usize, own: Keys, source: &Source<'
         flow,
         redirect,
         authorize_params,
-        token_params: sent(all.token_params),
+        token_params: params(all.token_params),
         dpop: or(&all.dpop, Switch::Auto),
         par: or(&all.par, Switch::Auto),
         rotation: or(&all.rotation, Rotation::Auto),
@@ -73,11 +73,8 @@ fn or<T: Copy>(found: &Option<Found<T>>, default: T) -> T {
     found.as_ref().map_or(default, |found| found.value)
 }
 
-/// Parameters without those that were taken away by writing an empty text.
-fn sent(params: Option<Found<Params>>) -> BTreeMap<String, String> {
-    let mut params = params.map(|found| found.value.0).unwrap_or_default();
-    params.retain(|_, text| !text.is_empty());
-    params
+fn params(found: Option<Found<Params>>) -> BTreeMap<String, String> {
+    found.map(|found| found.value.0).unwrap_or_default()
 }
 
 /// Account keys over preset keys.
@@ -295,10 +292,9 @@ impl<'s> Merged<'s> {
 
     /// Servers drop `offline_access` silently unless consent is asked for (OpenID Connect Core §11).
     fn authorize_params(&self, scopes: &[String]) -> BTreeMap<String, String> {
-        let said = self.all.authorize_params.as_ref().is_some_and(|found| found.value.0.contains_key("prompt"));
-        let mut params = sent(self.all.authorize_params.clone());
-        if !said && scopes.iter().any(|scope| scope == OFFLINE) {
-            params.insert("prompt".to_owned(), "consent".to_owned());
+        let mut params = params(self.all.authorize_params.clone());
+        if scopes.iter().any(|scope| scope == OFFLINE) {
+            params.entry("prompt".to_owned()).or_insert_with(|| "consent".to_owned());
         }
         params
     }
@@ -354,6 +350,8 @@ impl Redirect {
     pub fn uris(&self) -> Vec<String> {
         let path = self.path.as_deref().unwrap_or_default();
         if self.ports.is_empty() {
+            // Where any port will do, servers document the address of the root without its slash.
+            let path = path.trim_end_matches('/');
             return vec![format!("http://{}{path}", self.host)];
         }
         self.ports.iter().map(|port| format!("http://{}:{port}{path}", self.host)).collect()

@@ -47,9 +47,9 @@ pub struct Definition {
     pub flow: Flow,
     /// The redirect URI's parts (RFC 8252 §7.3).
     pub redirect: Redirect,
-    /// Extra parameters of the authorization request.
+    /// Extra parameters of the authorization request. An empty text = the parameter is not sent, also not by default.
     pub authorize_params: BTreeMap<String, String>,
-    /// Extra parameters of every token request.
+    /// Extra parameters of every token request. An empty text = not sent.
     pub token_params: BTreeMap<String, String>,
     /// DPoP (RFC 9449).
     pub dpop: Switch,

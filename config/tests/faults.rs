@@ -114,7 +114,7 @@ fn the_client() {
         ],
     );
     let missing = faults("[account.work]\nprovider = \"auth0\"\ndomain = \"acme.eu.auth0.com\"");
-    insta::assert_snapshot!(missing.join("\n"), @"config.toml:1:10: [account.work] has no client_id; add client_id = \"…\"; register a client at https://manage.auth0.com/dashboard");
+    insta::assert_snapshot!(missing.join("\n"), @"config.toml:1:10: [account.work] has no client_id; add client_id = \"…\"; register a client at https://manage.auth0.com/");
 }
 
 #[test]

@@ -127,10 +127,10 @@ fn a_bare_issuer_asks_for_offline_access_with_consent() {
 }
 
 #[test]
-fn a_prompt_of_the_account_wins_and_an_empty_one_is_not_sent() {
+fn a_prompt_of_the_account_wins_and_an_empty_one_says_that_none_is_sent() {
     let with = |prompt| account(&format!("{GOOD}authorize_params = {{ prompt = \"{prompt}\" }}")).authorize_params;
     assert_eq!(with("login")["prompt"], "login");
-    assert_eq!(with("").get("prompt"), None);
+    assert_eq!(with("")["prompt"], "");
 }
 
 #[test]
