@@ -21,9 +21,10 @@ mod classify;
 mod granted;
 mod retry;
 
-pub mod revoke;
-
+pub mod id_token;
 pub mod keys;
+
+pub mod revoke;
 
 mod json;
 mod text;

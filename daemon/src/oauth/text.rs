@@ -25,6 +25,11 @@ pub(super) fn quote_code(code: &str, secrets: &[&Secret]) -> String {
     bounded(&hide_tokens(&one_line(&hide_known(code, secrets))), CODE)
 }
 
+/// What somebody is called, to be shown: one line, bounded.
+pub(super) fn name(text: &str) -> String {
+    bounded(&one_line(text), CODE)
+}
+
 /// Control characters, line and paragraph separators and the marks that reorder text become spaces; spaces collapse.
 fn one_line(text: &str) -> String {
     let cleaned: String = text.chars().map(|c| if is_hostile(c) { ' ' } else { c }).collect();
