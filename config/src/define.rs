@@ -19,6 +19,7 @@ pub(crate) fn define(name: &AccountName, at: usize, own: Keys, source: &Source<'
     let endpoints = keys.endpoints()?;
     let issuer = keys.issuer()?;
     keys.check_reachable(&endpoints)?;
+    keys.check_times()?;
     keys.check_token_files()?;
 
     let flow = or(&keys.all.flow, Flow::Auto);
@@ -260,6 +261,32 @@ impl<'s> Merged<'s> {
             )),
             ClientAuth::PrivateKeyJwt | ClientAuth::Basic | ClientAuth::BasicRaw | ClientAuth::Post => Ok(()),
         }
+    }
+
+    fn check_times(&self) -> Result<(), Fault> {
+        let all = &self.all;
+        let lasting = [
+            ("keep_alive", &all.keep_alive),
+            ("idle_limit", &all.idle_limit),
+            ("assumed_lifetime", &all.assumed_lifetime),
+        ];
+        for (key, found) in lasting {
+            if let Some(found) = found.as_ref().filter(|found| found.value.is_zero()) {
+                return Err(self.source.fault(
+                    found.at,
+                    format!("`{key}` is no time at all"),
+                    "write a longer one, or remove the line",
+                ));
+            }
+        }
+        if let (Some(keep_alive), Some(idle_limit)) = (&all.keep_alive, &all.idle_limit)
+            && keep_alive.value >= idle_limit.value
+        {
+            let limit = humantime::format_duration(idle_limit.value);
+            let what = format!("`keep_alive` is not below idle_limit ({limit}), so the server would forget the login");
+            return Err(self.source.fault(keep_alive.at, what, "write a shorter time, or remove the line"));
+        }
+        Ok(())
     }
 
     /// Two writers of one file would take turns.

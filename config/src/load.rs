@@ -194,10 +194,25 @@ impl Loaded {
             first.definition = Err(fault.clone());
             return vec![fault];
         }
-        let (definition, faults) = read_definition(&name, at, item);
+        let (mut definition, mut faults) = read_definition(&name, at, item);
+        if let Some((other, file)) = definition.as_ref().ok().and_then(|made| self.other_writer(made)) {
+            let what = format!("account {other} writes the same token_file: {}", file.display());
+            faults.push(source.fault(at, what, "give each its own path"));
+            definition = Err(faults[0].clone());
+        }
         self.unparsed.remove(&name);
         self.accounts.insert(name, Account { definition, source: source.file.to_owned() });
         faults
+    }
+
+    /// An account that was read before and writes a file of this one's too: the two would take turns.
+    fn other_writer(&self, made: &Definition) -> Option<(&AccountName, PathBuf)> {
+        let files = &made.token_files;
+        let others = self.accounts.iter().filter(|_| !files.is_empty());
+        let theirs = others.filter_map(|(name, account)| Some((name, account.definition.as_ref().ok()?)));
+        let mut paths = theirs.flat_map(|(name, other)| other.token_files.iter().map(move |file| (name, &file.path)));
+        let (name, path) = paths.find(|(_, path)| files.iter().any(|file| file.path == **path))?;
+        Some((name, path.clone()))
     }
 }
 

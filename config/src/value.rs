@@ -246,6 +246,14 @@ impl Read for Params {
         let mut params = BTreeMap::new();
         for (at, entry) in table.items() {
             let fault = |what, remedy: &str| Err(item.context.source.fault(at, what, remedy));
+            // RFC 6749 §8.2
+            let name_char = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+            if entry.key.is_empty() || !entry.key.bytes().all(name_char) {
+                return fault(
+                    format!("`{}` has a name that is none", item.key),
+                    "use letters, digits and - . _ in names",
+                );
+            }
             if let Some(instead) = instead_of_secret(entry.key) {
                 return fault(format!("`{}` would put a secret into the config", entry.key), instead);
             }

@@ -178,6 +178,9 @@ fn the_other_keys() {
             "authorize_params = \"prompt=consent\"",
             "authorize_params = { state = \"x\" }",
             "authorize_params = { max_age = 3 }",
+            "authorize_params = { \"a\\nb\" = 3 }",
+            "keep_alive = \"0s\"",
+            "idle_limit = \"7d\"\nkeep_alive = \"8d\"",
             "git_hosts = \"git.acme.example\"",
             "git_hosts = [\"https://git.acme.example\"]",
             "label = \"\"",
@@ -205,6 +208,18 @@ fn token_files() {
         ],
     );
     snapshot("token_file_alone", ISSUER, &["token_file = \"/t\"", "token_file = [\"/t\"]"]);
+}
+
+#[test]
+fn two_accounts_do_not_write_one_file() {
+    let account = |name| {
+        let keys = ISSUER.replace("work", name);
+        format!("{keys}[[account.{name}.token_file]]\npath = \"/t\"\n")
+    };
+    insta::assert_snapshot!(
+        faults(&format!("{}{}", account("a"), account("b"))).join("\n"),
+        @"config.toml:6:10: account a writes the same token_file: /t; give each its own path"
+    );
 }
 
 #[test]
