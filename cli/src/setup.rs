@@ -98,10 +98,11 @@ fn first_that_works(slots: &[SlotSpec], args: &Setup, daemon: &Path) -> Result<S
 }
 
 fn install(dirs: &Dirs, daemon: &Path) -> Result<(), Fault> {
-    for (kind, name) in [(Kind::Unit, "unit"), (Kind::Activation, "activation")] {
-        if kind == Kind::Unit && !machine::booted_with_systemd() {
+    for kind in Kind::ALL {
+        if kind.is_unit() && !machine::booted_with_systemd() {
             continue;
         }
+        let name = kind.word();
         let installed = files::install(dirs, kind, daemon, machine::is_root())
             .map_err(|error| Fault::failure(format!("cannot install {}: {error}", dirs.own(kind).display())))?;
         match installed {
@@ -172,11 +173,11 @@ fn undo(dirs: &Dirs, places: &Places) -> Result<(), Fault> {
         let _ = machine::run("systemctl", &["--user", "disable", "--now", files::UNIT_NAME]);
         step("keeper", "stopped");
     }
-    for (kind, name) in [(Kind::Unit, "unit"), (Kind::Activation, "activation")] {
+    for kind in Kind::ALL {
         let removed = files::remove(dirs, kind)
             .map_err(|error| Fault::failure(format!("cannot remove {}: {error}", dirs.own(kind).display())))?;
         if let Some(path) = removed {
-            step(name, &format!("removed {}", path.display()));
+            step(kind.word(), &format!("removed {}", path.display()));
         }
     }
     if machine::has_user_systemd() {

@@ -12,16 +12,56 @@ use crate::durable;
 const MARK: &str = "# Installed by `tokenkeeper setup`; `tokenkeeper setup --undo` removes it.\n";
 
 const UNIT: &str = include_str!("../../../systemd/tokenkeeper.service");
+const LOGIN: &str = include_str!("../../../systemd/tokenkeeper-login@.service");
 const ACTIVATION: &str = include_str!("../../../systemd/org.tokenkeeper.Keeper1.service");
 
 pub(crate) const UNIT_NAME: &str = "tokenkeeper.service";
+const LOGIN_NAME: &str = "tokenkeeper-login@.service";
 pub(crate) const ACTIVATION_NAME: &str = "org.tokenkeeper.Keeper1.service";
 
 /// A file that systemd or the bus reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
+    /// The keeper's unit.
     Unit,
+    /// The unit behind the button of a notification.
+    Login,
+    /// How the bus starts the keeper.
     Activation,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 3] = [Self::Unit, Self::Login, Self::Activation];
+
+    /// What it is called in a sentence.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Unit => "unit",
+            Self::Login => "login unit",
+            Self::Activation => "activation",
+        }
+    }
+
+    /// Whether only systemd reads it.
+    pub(crate) const fn is_unit(self) -> bool {
+        matches!(self, Self::Unit | Self::Login)
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Unit => UNIT_NAME,
+            Self::Login => LOGIN_NAME,
+            Self::Activation => ACTIVATION_NAME,
+        }
+    }
+
+    const fn template(self) -> &'static str {
+        match self {
+            Self::Unit => UNIT,
+            Self::Login => LOGIN,
+            Self::Activation => ACTIVATION,
+        }
+    }
 }
 
 /// What became of a file.
@@ -65,22 +105,17 @@ impl Dirs {
 
     /// The user's own place of a file.
     pub(crate) fn own(&self, kind: Kind) -> PathBuf {
-        match kind {
-            Kind::Unit => self.config_home.join("systemd/user").join(UNIT_NAME),
-            Kind::Activation => self.data_home.join("dbus-1/services").join(ACTIVATION_NAME),
+        match kind.is_unit() {
+            true => self.config_home.join("systemd/user").join(kind.name()),
+            false => self.data_home.join("dbus-1/services").join(kind.name()),
         }
     }
 
     /// The file as a package brought it.
     pub(crate) fn packaged(&self, kind: Kind) -> Option<PathBuf> {
-        let below: &[&str] = match kind {
-            Kind::Unit => &["systemd/user", "lib/systemd/user"],
-            Kind::Activation => &["share/dbus-1/services"],
-        };
-        let name = match kind {
-            Kind::Unit => UNIT_NAME,
-            Kind::Activation => ACTIVATION_NAME,
-        };
+        let below: &[&str] =
+            if kind.is_unit() { &["systemd/user", "lib/systemd/user"] } else { &["share/dbus-1/services"] };
+        let name = kind.name();
         self.packages
             .iter()
             .flat_map(|root| below.iter().map(move |below| root.join(below).join(name)))
@@ -126,30 +161,21 @@ pub(crate) fn remove(dirs: &Dirs, kind: Kind) -> io::Result<Option<PathBuf>> {
 
 fn filled(kind: Kind, daemon: &Path, allow_root: bool) -> String {
     let bin_dir = daemon.parent().unwrap_or(Path::new("/")).to_string_lossy();
-    let (template, bin_dir) = match kind {
-        Kind::Unit => (UNIT, for_systemd(&bin_dir)),
-        Kind::Activation => (ACTIVATION, for_dbus(&bin_dir)),
-    };
+    let bin_dir = if kind.is_unit() { for_systemd(&bin_dir) } else { for_dbus(&bin_dir) };
     let args = if allow_root { " --allow-root" } else { "" };
     // The template may or may not write a space before @ARGS@.
-    let text = template.replace("@BINDIR@", &bin_dir).replace(" @ARGS@", args).replace("@ARGS@", args);
+    let text = kind.template().replace("@BINDIR@", &bin_dir).replace(" @ARGS@", args).replace("@ARGS@", args);
     format!("{MARK}{text}")
 }
 
-/// A path as a word of `ExecStart=`: systemd.service(5) "Command lines".
+/// A path inside the double quotes of `ExecStart=`: systemd.service(5) "Command lines".
 fn for_systemd(path: &str) -> String {
-    let escaped = |c: char| match c {
-        '%' => "%%".to_owned(),
-        ' ' | '"' | '\'' | '\\' | ';' => format!("\\x{:02x}", u32::from(c)),
-        _ => c.to_string(),
-    };
-    path.chars().map(escaped).collect()
+    path.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%")
 }
 
-/// A path as a word of `Exec=` in a D-Bus service file, which is split as a shell would.
+/// A path inside the double quotes of `Exec=` in a D-Bus service file, which is split as a shell would.
 fn for_dbus(path: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "/._-+@:,".contains(c);
-    path.chars().flat_map(|c| (!plain(c)).then_some('\\').into_iter().chain([c])).collect()
+    path.chars().flat_map(|c| "\\\"$`".contains(c).then_some('\\').into_iter().chain([c])).collect()
 }
 
 #[cfg(test)]
@@ -193,19 +219,20 @@ mod tests {
     #[test]
     fn templates_are_filled_completely() {
         for kind in [Kind::Unit, Kind::Activation] {
-            for (allow_root, line) in
-                [(false, "/opt/bin/tokenkeeperd\n"), (true, "/opt/bin/tokenkeeperd --allow-root\n")]
-            {
-                let text = filled(kind, Path::new("/opt/bin/tokenkeeperd"), allow_root);
+            for allow_root in [false, true] {
+                let text = filled(kind, Path::new("/opt/a b/tokenkeeperd"), allow_root);
                 assert!(!text.contains("@BINDIR@") && !text.contains("@ARGS@"), "{text}");
-                assert!(text.contains(line), "{text}");
+                assert!(text.contains("\"/opt/a b/tokenkeeper"), "{text}");
+                let starts_keeper = kind != Kind::Login;
+                assert_eq!(text.contains("tokenkeeperd\" --allow-root\n"), starts_keeper && allow_root, "{text}");
+                assert_eq!(text.contains("tokenkeeperd\"\n"), starts_keeper && !allow_root, "{text}");
             }
         }
     }
 
     #[test]
     fn odd_paths_stay_one_word() {
-        assert_eq!(for_systemd("/a b/100%/x"), "/a\\x20b/100%%/x");
-        assert_eq!(for_dbus("/a b/'c"), "/a\\ b/\\'c");
+        assert_eq!(for_systemd("/a b/100%/\"x"), "/a b/100%%/\\\"x");
+        assert_eq!(for_dbus("/a b/$c\"`"), "/a b/\\$c\\\"\\`");
     }
 }
