@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::account::{Denied, LoginOptions, RequestId, Served, Status, TokenKey};
 use crate::secret::Secret;
+use crate::vault::{SlotView, VaultState};
 
 /// The mailbox's size (dbus.md "Life").
 const MAILBOX: usize = 1024;
@@ -124,39 +125,6 @@ pub struct VaultView {
     pub state: VaultState,
     pub slots: Vec<SlotView>,
     pub opened_by: String,
-}
-
-/// `ready`, `locked` or `no-vault`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the words of the bus")]
-pub enum VaultState {
-    Ready,
-    Locked,
-    NoVault,
-}
-
-/// One way to open the vault, as published.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the keys of the Slots property")]
-pub struct SlotView {
-    pub id: String,
-    pub kind: String,
-    /// Unix seconds.
-    pub created: u64,
-    pub opened: bool,
-    /// Why it did not open; empty = it was not tried or it did.
-    pub error: String,
-}
-
-impl VaultState {
-    /// The word on the bus.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ready => "ready",
-            Self::Locked => "locked",
-            Self::NoVault => "no-vault",
-        }
-    }
 }
 
 impl Handle {
