@@ -3,7 +3,6 @@
 //!
 //! It does no I/O but reading the files it is asked to read, and it never holds a secret.
 
-mod address;
 mod define;
 mod definition;
 mod fault;
@@ -12,11 +11,8 @@ mod keys;
 mod load;
 mod name;
 mod nearest;
-mod params;
 mod places;
 mod preset;
-mod redirect;
-mod rules;
 mod table;
 mod value;
 mod write;
@@ -31,5 +27,5 @@ pub use keys::account_keys;
 pub use load::{Account, Config, Loaded, MAX_FILE};
 pub use name::{AccountName, BadName};
 pub use places::{NoHome, Places, Specifiers};
-pub use preset::{ClientSecret, Need, Preset, preset, providers};
+pub use preset::{ClientSecret, Need, Preset, Summary, preset, providers};
 pub use write::{Value, render_account};

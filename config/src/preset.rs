@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use serde::Serialize;
 use toml::de::DeTable;
 
 use crate::Specifiers;
@@ -12,9 +13,8 @@ use crate::definition::{Flow, Redirect};
 use crate::fault::{Fault, Source};
 use crate::keys::Keys;
 use crate::nearest::nearest;
-use crate::params::Params;
 use crate::table::{Context, Item, Read, Table};
-use crate::value::Words;
+use crate::value::{Params, Words};
 
 /// What is known of one kind of server.
 #[derive(Debug, Clone)]
@@ -33,8 +33,7 @@ pub struct Preset {
     pub register_hint: Option<String>,
     /// What to know before signing in.
     pub notes: Vec<String>,
-    /// What usually helps against a well-known failure: the `error` of an answer, `no_refresh_token` (a login without
-    /// one, though offline access was asked for) or `redirect_mismatch` (nobody came back).
+    /// For a well-known failure (the `error` of the answer, or a word of ours), what usually helps.
     pub hints: BTreeMap<String, String>,
     /// Where the facts were read.
     pub sources: Vec<String>,
@@ -43,8 +42,26 @@ pub struct Preset {
     pub(crate) keys: Keys,
 }
 
+/// A preset as JSON shows it.
+#[derive(Debug, Serialize)]
+pub struct Summary<'p> {
+    name: &'p str,
+    title: &'p str,
+    needs: &'p [Need],
+    domain: Option<&'p str>,
+    client_secret: ClientSecret,
+    device: bool,
+    scopes: &'p [String],
+    redirect_uris: Vec<String>,
+    register: Option<String>,
+    register_hint: Option<&'p str>,
+    notes: &'p [String],
+    hints: &'p BTreeMap<String, String>,
+    sources: &'p [String],
+}
+
 /// An account key that a person has to fill in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Need {
     /// The key.
     pub key: &'static str,
@@ -53,7 +70,8 @@ pub struct Need {
 }
 
 /// Whether a client secret goes with the client ID.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ClientSecret {
     /// Tokens come only with it.
     Needed,
@@ -106,6 +124,30 @@ impl Preset {
         Redirect::of(&self.keys)
     }
 
+    /// What usually helps against a failure: the `error` of an answer, `no_refresh_token` or `redirect_mismatch`.
+    pub fn hint(&self, failure: &str) -> Option<&str> {
+        self.hints.get(failure).map(String::as_str)
+    }
+
+    /// What a program may want to know, for `tokenkeeper providers --json`.
+    pub fn summary(&self) -> Summary<'_> {
+        Summary {
+            name: &self.name,
+            title: &self.title,
+            needs: &self.needs,
+            domain: self.domain(),
+            client_secret: self.client_secret,
+            device: self.device,
+            scopes: self.scopes(),
+            redirect_uris: self.redirect().uris(),
+            register: self.register_page(None),
+            register_hint: self.register_hint.as_deref(),
+            notes: &self.notes,
+            hints: &self.hints,
+            sources: &self.sources,
+        }
+    }
+
     /// The registration page for this domain.
     pub fn register_page(&self, domain: Option<&str>) -> Option<String> {
         let page = self.register.as_deref()?;
@@ -113,6 +155,12 @@ impl Preset {
             Some(domain) => Some(page.replace("{domain}", domain)),
             None => Some(page.to_owned()),
         }
+    }
+
+    /// The extra parameters of the authorization request when the account says nothing.
+    pub fn authorize_params(&self) -> &BTreeMap<String, String> {
+        static NONE: BTreeMap<String, String> = BTreeMap::new();
+        self.keys.authorize_params.as_ref().map_or(&NONE, |found| &found.value.0)
     }
 }
 

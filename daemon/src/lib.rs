@@ -17,6 +17,4 @@ pub mod vault;
 
 pub mod keeper;
 
-pub mod dbus;
-
 pub mod harden;

@@ -218,7 +218,3 @@ impl Why<'_> {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "answer_tests.rs"]
-mod tests;

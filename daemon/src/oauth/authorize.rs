@@ -135,7 +135,3 @@ impl Parameters {
         url
     }
 }
-
-#[cfg(test)]
-#[path = "authorize_tests.rs"]
-mod tests;

@@ -247,7 +247,3 @@ impl DiscoveryProblem {
         weight(self) >= weight(other)
     }
 }
-
-#[cfg(test)]
-#[path = "metadata_tests.rs"]
-mod tests;

@@ -40,7 +40,3 @@ pub fn read(sent: &Sent) -> Revocation {
         Err(Fault::NotSent { .. } | Fault::Lost { .. } | Fault::Broken { .. }) => Revocation::Later,
     }
 }
-
-#[cfg(test)]
-#[path = "revoke_tests.rs"]
-mod tests;
