@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::AccountName;
-use crate::definition::{
-    ClientAuth, Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Switch, TokenFile,
-};
+use crate::address::check_address;
+use crate::definition::{ClientAuth, Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Switch};
 use crate::fault::{Fault, Source};
 use crate::keys::Keys;
+use crate::params::Params;
 use crate::preset::{nearest_preset, preset, providers};
 use crate::table::Found;
-use crate::value::{Params, check_address, short};
+use crate::value::short;
 
 /// Makes the definition of an account whose header stands at `at`.
 pub(crate) fn define(name: &AccountName, at: usize, own: Keys, source: &Source<'_>) -> Result<Definition, Fault> {
@@ -70,7 +70,7 @@ fn value<T>(found: Option<Found<T>>) -> Option<T> {
     found.map(|found| found.value)
 }
 
-fn or<T: Copy>(found: &Option<Found<T>>, default: T) -> T {
+pub(crate) fn or<T: Copy>(found: &Option<Found<T>>, default: T) -> T {
     found.as_ref().map_or(default, |found| found.value)
 }
 
@@ -79,11 +79,11 @@ fn params(found: Option<Found<Params>>) -> BTreeMap<String, String> {
 }
 
 /// Account keys over preset keys.
-struct Merged<'s> {
-    name: &'s AccountName,
+pub(crate) struct Merged<'s> {
+    pub(crate) name: &'s AccountName,
     at: usize,
-    source: &'s Source<'s>,
-    all: Keys,
+    pub(crate) source: &'s Source<'s>,
+    pub(crate) all: Keys,
 }
 
 impl<'s> Merged<'s> {
@@ -112,7 +112,7 @@ impl<'s> Merged<'s> {
         Ok(Self { name, at, source, all: own.over(&base, at_provider) })
     }
 
-    fn fault(&self, what: impl Into<String>, write_instead: impl Into<String>) -> Fault {
+    pub(crate) fn fault(&self, what: impl Into<String>, write_instead: impl Into<String>) -> Fault {
         self.source.fault(self.at, what, write_instead)
     }
 
@@ -156,7 +156,7 @@ impl<'s> Merged<'s> {
         Ok(template.replace("{domain}", domain))
     }
 
-    fn example(&self, key: &str) -> String {
+    pub(crate) fn example(&self, key: &str) -> String {
         let preset = self.all.provider.as_ref().and_then(|provider| preset(&provider.value));
         let need = preset.and_then(|preset| preset.needs.iter().find(|need| need.key == key));
         need.map(|need| need.example.clone())
@@ -199,104 +199,6 @@ impl<'s> Merged<'s> {
             revocation_endpoint: endpoint("revocation_endpoint", &all.revocation_endpoint)?,
             jwks_uri: endpoint("jwks_uri", &all.jwks_uri)?,
         })
-    }
-
-    /// Without an issuer there is no discovery, so what the flow needs must be given.
-    fn check_reachable(&self, endpoints: &Endpoints) -> Result<(), Fault> {
-        if self.all.issuer.is_some() {
-            return Ok(());
-        }
-        let name = self.name;
-        if endpoints.token_endpoint.is_none() {
-            let (what, remedy) = match &self.all.provider {
-                Some(provider) => (
-                    format!("[account.{name}] has no issuer, which provider \"{}\" needs", provider.value),
-                    format!("add issuer = \"{}\"", self.example("issuer")),
-                ),
-                None => (
-                    format!("[account.{name}] names no server"),
-                    "add provider = \"…\" or issuer = \"https://…\" (or the endpoints one by one)".to_owned(),
-                ),
-            };
-            return Err(self.fault(what, remedy));
-        }
-        let browser = endpoints.authorization_endpoint.is_some();
-        let device = endpoints.device_authorization_endpoint.is_some();
-        let missing = match or(&self.all.flow, Flow::Auto) {
-            Flow::Browser if !browser => "authorization_endpoint",
-            Flow::Device if !device => "device_authorization_endpoint",
-            Flow::Auto if !browser && !device => "authorization_endpoint",
-            Flow::Browser | Flow::Device | Flow::Auto | Flow::ClientCredentials => return Ok(()),
-        };
-        let what = format!("[account.{name}] has no {missing}, and without an issuer it cannot be discovered");
-        Err(self.fault(what, format!("add {missing} = \"https://…\", or an issuer, or another flow")))
-    }
-
-    fn check_client(&self) -> Result<(), Fault> {
-        let all = &self.all;
-        let Some(auth) = &all.client_auth else { return Ok(()) };
-        match auth.value {
-            ClientAuth::None => {
-                let secret = all.client_secret_file.as_ref().map(|found| ("client_secret_file", found.at));
-                let key = all.private_key_file.as_ref().map(|found| ("private_key_file", found.at));
-                if let Some((key, at)) = secret.or(key) {
-                    let what = format!("`{key}` is never used, because client_auth is \"none\"");
-                    return Err(self.source.fault(at, what, "remove one of the two"));
-                }
-                if or(&all.flow, Flow::Auto) == Flow::ClientCredentials {
-                    let what =
-                        "flow \"client-credentials\" needs a client that authenticates, but client_auth is \"none\"";
-                    return Err(self.source.fault(
-                        auth.at,
-                        what,
-                        "write client_auth = \"basic\", \"post\" or \"private_key_jwt\"",
-                    ));
-                }
-                Ok(())
-            }
-            ClientAuth::PrivateKeyJwt if all.private_key_file.is_none() => Err(self.source.fault(
-                auth.at,
-                "client_auth \"private_key_jwt\" needs a key",
-                "add private_key_file = \"/path/to/key.pem\"",
-            )),
-            ClientAuth::PrivateKeyJwt | ClientAuth::Basic | ClientAuth::BasicRaw | ClientAuth::Post => Ok(()),
-        }
-    }
-
-    fn check_times(&self) -> Result<(), Fault> {
-        let all = &self.all;
-        let lasting = [
-            ("keep_alive", &all.keep_alive),
-            ("idle_limit", &all.idle_limit),
-            ("assumed_lifetime", &all.assumed_lifetime),
-        ];
-        for (key, found) in lasting {
-            if let Some(found) = found.as_ref().filter(|found| found.value.is_zero()) {
-                return Err(self.source.fault(
-                    found.at,
-                    format!("`{key}` is no time at all"),
-                    "write a longer one, or remove the line",
-                ));
-            }
-        }
-        if let (Some(keep_alive), Some(idle_limit)) = (&all.keep_alive, &all.idle_limit)
-            && keep_alive.value >= idle_limit.value
-        {
-            let limit = humantime::format_duration(idle_limit.value);
-            let what = format!("`keep_alive` is not below idle_limit ({limit}), so the server would forget the login");
-            return Err(self.source.fault(keep_alive.at, what, "write a shorter time, or remove the line"));
-        }
-        Ok(())
-    }
-
-    /// Two writers of one file would take turns.
-    fn check_token_files(&self) -> Result<(), Fault> {
-        let Some(files) = &self.all.token_file else { return Ok(()) };
-        let twice = |(at, file): (usize, &TokenFile)| files.value[..at].iter().any(|other| other.path == file.path);
-        if files.value.iter().enumerate().any(twice) {
-            return Err(self.source.fault(files.at, "two token_files have the same path", "give each its own path"));
-        }
-        Ok(())
     }
 
     /// As written; else the preset's; else what a server needs to hear to give an ID token and a refresh token. Where
@@ -357,32 +259,6 @@ fn merged(own: &Option<Found<Params>>, preset: Option<Found<Params>>) -> Option<
     let mut params = preset.value.0.clone();
     params.extend(own.value.0.clone());
     Some(Found { value: Params(params), at: own.at })
-}
-
-impl Redirect {
-    /// The path every server accepts that was given a whole redirect URI: only the port may vary (RFC 8252 §7.3).
-    const PATH: &'static str = "/callback";
-
-    pub(crate) fn of(keys: &Keys) -> Self {
-        Self {
-            host: keys.redirect_host.as_ref().map_or_else(|| "127.0.0.1".to_owned(), |found| found.value.0.clone()),
-            ports: keys.redirect_ports.as_ref().map(|found| found.value.0.clone()).unwrap_or_default(),
-            path: Some(
-                keys.redirect_path.as_ref().map_or_else(|| Self::PATH.to_owned(), |found| found.value.0.clone()),
-            ),
-        }
-    }
-
-    /// The redirect URIs to register at the server, exactly as they are sent; without a port where any will do.
-    pub fn uris(&self) -> Vec<String> {
-        let path = self.path.as_deref().unwrap_or_default();
-        if self.ports.is_empty() {
-            // Where any port will do, servers document the address of the root without its slash.
-            let path = path.trim_end_matches('/');
-            return vec![format!("http://{}{path}", self.host)];
-        }
-        self.ports.iter().map(|port| format!("http://{}:{port}{path}", self.host)).collect()
-    }
 }
 
 impl Keys {

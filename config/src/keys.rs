@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::definition::{ClientAuth, Flow, Rotation, ScopeNarrowing, Switch, TokenFile, TokenFormat, TokenKind};
 use crate::fault::Fault;
+use crate::params::Params;
 use crate::table::{Found, Item, Read, Table};
-use crate::value::{Domain, Domains, LoopbackHost, Params, Ports, RedirectPath, Scopes, Separator};
+use crate::value::{Domain, Domains, LoopbackHost, Ports, RedirectPath, Scopes, Separator};
 
 /// Every key that `[account.NAME]` may have, in the order of the documentation.
 pub fn account_keys() -> &'static [&'static str] {

@@ -3,6 +3,7 @@
 //!
 //! It does no I/O but reading the files it is asked to read, and it never holds a secret.
 
+mod address;
 mod define;
 mod definition;
 mod fault;
@@ -11,8 +12,11 @@ mod keys;
 mod load;
 mod name;
 mod nearest;
+mod params;
 mod places;
 mod preset;
+mod redirect;
+mod rules;
 mod table;
 mod value;
 mod write;

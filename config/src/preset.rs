@@ -13,8 +13,9 @@ use crate::definition::{Flow, Redirect};
 use crate::fault::{Fault, Source};
 use crate::keys::Keys;
 use crate::nearest::nearest;
+use crate::params::Params;
 use crate::table::{Context, Item, Read, Table};
-use crate::value::{Params, Words};
+use crate::value::Words;
 
 /// What is known of one kind of server.
 #[derive(Debug, Clone)]

@@ -1,16 +1,14 @@
 //! The kinds of values that keys have, each with its bounds and its remedy.
 
-use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use url::{Host, Url};
+use url::Url;
 
 use crate::definition::{ClientAuth, Flow, Rotation, ScopeNarrowing, Switch, TokenFormat, TokenKind};
 use crate::fault::Fault;
 use crate::nearest::nearest;
-use crate::table::{Item, Read, instead_of_secret};
+use crate::table::{Item, Read};
 
 /// A type whose values are written as words.
 pub(crate) trait Words: Copy + 'static {
@@ -186,21 +184,24 @@ impl Read for LoopbackHost {
     }
 }
 
-/// The path of a redirect URI.
+/// The path of a redirect URI; `None` = another one for each login.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RedirectPath(pub(crate) String);
+pub(crate) struct RedirectPath(pub(crate) Option<String>);
 
 impl Read for RedirectPath {
     fn read(item: Item<'_>) -> Result<Self, Fault> {
         let text = item.text("a path, like \"/callback\"")?;
+        if text == "random" {
+            return Ok(Self(None));
+        }
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~".contains(&b);
         if !text.starts_with('/') || text.starts_with("//") || !text.bytes().all(plain) {
             return Err(item.fault(
                 format!("`{}` is no path of a redirect URI", item.key),
-                "write it like \"/callback\": it begins with one `/` and has only letters, digits and / - . _ ~",
+                "write it like \"/callback\", of letters, digits and / - . _ ~, or \"random\" if any path is registered",
             ));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(Some(text.to_owned())))
     }
 }
 
@@ -236,98 +237,12 @@ impl Read for Domains {
     }
 }
 
-/// Extra parameters: text by name. An empty text takes a preset's parameter away.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Params(pub(crate) BTreeMap<String, String>);
-
-impl Read for Params {
-    fn read(item: Item<'_>) -> Result<Self, Fault> {
-        let table = item.table(item.key.to_owned(), "a table, like { prompt = \"consent\" }")?;
-        let mut params = BTreeMap::new();
-        for (at, entry) in table.items() {
-            let fault = |what, remedy: &str| Err(item.context.source.fault(at, what, remedy));
-            // RFC 6749 §8.2
-            let name_char = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
-            if entry.key.is_empty() || !entry.key.bytes().all(name_char) {
-                return fault(
-                    format!("`{}` has a name that is none", item.key),
-                    "use letters, digits and - . _ in names",
-                );
-            }
-            if let Some(instead) = instead_of_secret(entry.key) {
-                return fault(format!("`{}` would put a secret into the config", entry.key), instead);
-            }
-            if let Some((_, remedy)) = OURS.iter().find(|(name, _)| *name == entry.key) {
-                return fault(format!("`{}` is not yours to set here", entry.key), remedy);
-            }
-            params.insert(entry.key.to_owned(), entry.text("text in quotes")?.to_owned());
-        }
-        Ok(Self(params))
-    }
-}
-
-/// Parameters that the protocol itself sets.
-const OURS: &[(&str, &str)] = &[
-    ("client_id", "write client_id as a key of the account"),
-    ("scope", "write scopes as a key of the account"),
-    ("audience", "write audience as a key of the account"),
-    ("resource", "write resource as a key of the account"),
-    ("organization", "write organization as a key of the account"),
-    ("redirect_uri", "write redirect_host, redirect_ports and redirect_path as keys of the account"),
-    ("response_type", "remove it: it is always `code`"),
-    ("response_mode", "remove it: the loopback redirect takes only the default"),
-    ("grant_type", "remove it: the flow decides"),
-    ("state", "remove it: it is random for each login"),
-    ("nonce", "remove it: it is random for each login"),
-    ("code", "remove it"),
-    ("code_verifier", "remove it: PKCE is always on"),
-    ("code_challenge", "remove it: PKCE is always on"),
-    ("code_challenge_method", "remove it: it is always S256"),
-    ("request_uri", "write par = \"on\" as a key of the account"),
-    ("dpop_jkt", "write dpop = \"on\" as a key of the account"),
-];
-
 /// A single character that separates scopes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Separator(pub(crate) char);
 
 impl Words for Separator {
     const WORDS: &'static [(&'static str, Self)] = &[(" ", Self(' ')), (",", Self(','))];
-}
-
-/// Why an address cannot be used, and what to write: https, or http on a loopback literal (RFC 8252 §7.3 and §8.3).
-/// The address itself is not repeated: it may carry a password.
-pub(crate) fn check_address(key: &str, text: &str) -> Result<Url, (String, String)> {
-    let wrong = |what: String, remedy: &str| Err((what, remedy.to_owned()));
-    let Ok(url) = Url::parse(text) else {
-        return wrong(format!("`{key}` is no address"), "write a whole one, like \"https://login.acme.example\"");
-    };
-    if !url.username().is_empty() || url.password().is_some() {
-        return wrong(format!("`{key}` contains a user name or password"), "write the address without it");
-    }
-    if url.fragment().is_some() {
-        return wrong(format!("`{key}` contains a fragment"), "write the address without `#` and what follows");
-    }
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if is_loopback(&url) => Ok(url),
-        "http" => wrong(
-            format!("`{key}` is http and not on this machine, so tokens would travel in the clear"),
-            "write https:// (http only with 127.0.0.1, [::1] or localhost)",
-        ),
-        scheme => {
-            wrong(format!("`{key}` is a {} address", short(scheme)), "write an address that begins with https://")
-        }
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => Ipv4Addr::is_loopback(&address),
-        Some(Host::Ipv6(address)) => address == Ipv6Addr::LOCALHOST,
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
 }
 
 /// The beginning of a text, for a message.

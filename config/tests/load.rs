@@ -223,6 +223,11 @@ fn every_key_is_understood() {
 }
 
 #[test]
+fn a_random_path_is_for_servers_that_take_any() {
+    assert_eq!(account(&format!("{GOOD}redirect_path = \"random\"")).redirect.path, None);
+}
+
+#[test]
 fn a_key_file_means_private_key_jwt() {
     assert_eq!(account(&format!("{GOOD}private_key_file = \"/k\"")).client_auth, Some(ClientAuth::PrivateKeyJwt));
 }

@@ -17,4 +17,6 @@ pub mod vault;
 
 pub mod keeper;
 
+pub mod dbus;
+
 pub mod harden;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokenkeeper_config::AccountName;
+use tokenkeeper_config::{AccountName, KeeperSettings};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::account::{Denied, LoginOptions, RequestId, Served, Status, TokenKey};
 use crate::secret::Secret;
+use crate::vault::{SlotView, VaultState};
 
 /// The mailbox's size (dbus.md "Life").
 const MAILBOX: usize = 1024;
@@ -18,10 +19,12 @@ const MAILBOX: usize = 1024;
 pub struct Handle {
     mailbox: mpsc::Sender<Message>,
     view: watch::Receiver<Arc<View>>,
+    settings: watch::Receiver<KeeperSettings>,
 }
 
 /// What a call asks of the keeper; each carries where the one answer goes.
 pub(super) enum Message {
+    Hello { reply: Reply<()> },
     Token { account: AccountName, ask: Wanted, reply: Reply<Served> },
     Refresh { account: AccountName, timeout: Duration, reply: Reply<u64> },
     Login { account: AccountName, options: LoginOptions, reply: Reply<Begun> },
@@ -126,43 +129,47 @@ pub struct VaultView {
     pub opened_by: String,
 }
 
-/// `ready`, `locked` or `no-vault`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the words of the bus")]
-pub enum VaultState {
-    Ready,
-    Locked,
-    NoVault,
-}
-
-/// One way to open the vault, as published.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the keys of the Slots property")]
-pub struct SlotView {
-    pub id: String,
-    pub kind: String,
-    /// Unix seconds.
-    pub created: u64,
-    pub opened: bool,
-    /// Why it did not open; empty = it was not tried or it did.
-    pub error: String,
-}
-
-impl VaultState {
-    /// The word on the bus.
-    pub const fn as_str(self) -> &'static str {
+impl Message {
+    /// Answers with a refusal.
+    pub(super) fn refuse(self, denied: Denied) {
         match self {
-            Self::Ready => "ready",
-            Self::Locked => "locked",
-            Self::NoVault => "no-vault",
+            Self::Token { reply, .. } => drop(reply.send(Err(denied))),
+            Self::Refresh { reply, .. } => drop(reply.send(Err(denied))),
+            Self::AddAccount { reply, .. } => drop(reply.send(Err(denied))),
+            Self::Login { reply, .. }
+            | Self::SetSecret { reply, .. }
+            | Self::Unlock { reply, .. }
+            | Self::AddSlot { reply, .. }
+            | Self::Rekey { reply } => drop(reply.send(Err(denied))),
+            Self::Hello { reply }
+            | Self::Logout { reply, .. }
+            | Self::Remove { reply, .. }
+            | Self::Reload { reply }
+            | Self::Lock { reply }
+            | Self::RemoveSlot { reply, .. }
+            | Self::Input { reply, .. }
+            | Self::Cancel { reply, .. } => drop(reply.send(Err(denied))),
         }
     }
 }
 
 impl Handle {
-    pub(super) fn new(view: watch::Receiver<Arc<View>>) -> (Self, mpsc::Receiver<Message>) {
+    pub(super) fn new(
+        view: watch::Receiver<Arc<View>>,
+        settings: watch::Receiver<KeeperSettings>,
+    ) -> (Self, mpsc::Receiver<Message>) {
         let (mailbox, inbox) = mpsc::channel(MAILBOX);
-        (Self { mailbox, view }, inbox)
+        (Self { mailbox, view, settings }, inbox)
+    }
+
+    /// The `[keeper]` table of the config, as it is now.
+    pub fn settings(&self) -> KeeperSettings {
+        self.settings.borrow().clone()
+    }
+
+    /// Whether the keeper task still takes calls.
+    pub async fn is_alive(&self) -> bool {
+        self.ask(|reply| Message::Hello { reply }).await.is_ok()
     }
 
     /// What may be read without asking.

@@ -4,5 +4,7 @@
 mod handle;
 mod listener;
 
-pub use handle::{Begun, Handle, RequestState, RequestView, SlotView, Value, VaultState, VaultView, View, Wanted};
+pub use handle::{Begun, Handle, RequestState, RequestView, Value, VaultView, View, Wanted};
 pub use listener::Listener;
+
+pub use crate::vault::{SlotView, VaultState};

@@ -218,3 +218,7 @@ impl Why<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+mod tests;

@@ -135,3 +135,7 @@ impl Parameters {
         url
     }
 }
+
+#[cfg(test)]
+#[path = "authorize_tests.rs"]
+mod tests;

@@ -39,9 +39,14 @@ impl Body {
         if is_html(bytes, content_type) {
             return Self::Html;
         }
-        let Ok(text) = std::str::from_utf8(bytes) else { return Self::Binary };
+        let Some(text) = readable(bytes) else { return Self::Binary };
         form(text).map_or_else(|| Self::Text(Zeroizing::new(text.to_owned())), Self::Fields)
     }
+}
+
+/// UTF-8 without control characters other than white space.
+fn readable(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok().filter(|text| !text.chars().any(|c| c.is_control() && !c.is_whitespace()))
 }
 
 fn is_html(bytes: &[u8], content_type: Option<&str>) -> bool {

@@ -247,3 +247,7 @@ impl DiscoveryProblem {
         weight(self) >= weight(other)
     }
 }
+
+#[cfg(test)]
+#[path = "metadata_tests.rs"]
+mod tests;

@@ -31,3 +31,6 @@ mod text;
 
 pub use client_auth::{CannotAsk, Client};
 pub use wire::{Answer, Fault, Granted, IdClaims, Metadata, Outcome, Request, Response, Sent};
+
+#[cfg(test)]
+pub(crate) mod testing;

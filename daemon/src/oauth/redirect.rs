@@ -97,3 +97,7 @@ fn refused(error: &Secret, description: Option<&Secret>) -> RedirectProblem {
     let code = if code.is_empty() { "no reason given".to_owned() } else { code };
     RedirectProblem::Refused { code, why }
 }
+
+#[cfg(test)]
+#[path = "redirect_tests.rs"]
+mod tests;

@@ -40,3 +40,7 @@ pub fn read(sent: &Sent) -> Revocation {
         Err(Fault::NotSent { .. } | Fault::Lost { .. } | Fault::Broken { .. }) => Revocation::Later,
     }
 }
+
+#[cfg(test)]
+#[path = "revoke_tests.rs"]
+mod tests;

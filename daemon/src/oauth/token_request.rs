@@ -122,3 +122,7 @@ fn set_scopes(form: &mut Form, client: &Client<'_>, scopes: &[String]) {
 fn declared<'a>(asked: &'a str, mut known: impl Iterator<Item = &'a String>) -> Result<&'a str, CannotAsk> {
     if known.any(|known| known == asked) { Ok(asked) } else { Err(CannotAsk::Undeclared(asked.to_owned())) }
 }
+
+#[cfg(test)]
+#[path = "token_request_tests.rs"]
+mod tests;

@@ -1,1 +1,213 @@
 //! The encrypted store: seals, opens, commits. It knows no policy: what to keep and when is decided in `account`.
+//!
+//! What it promises: a commit that returned is durable; a record opens only for the account, generation and endpoint it
+//! was sealed for; nothing that was ever stored is deleted because it cannot be read. The format is written down byte
+//! for byte in `docs/vault-format.md`.
+
+mod change;
+mod commit;
+mod db;
+mod error;
+mod machine;
+mod place;
+mod record;
+mod seal;
+mod sealer;
+mod slot;
+mod store;
+mod view;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use tokenkeeper_config::AccountName;
+use zeroize::Zeroizing;
+
+use crate::account::{Change, Stored};
+use crate::secret::{Sealed, Secret};
+use commit::{Committed, Pending};
+use store::Store;
+use worker::Worker;
+
+pub use error::{CommitFailed, OpenError, Refused, SlotError, UnlockError, Unopenable};
+pub use seal::{Binding, binding};
+pub use slot::{Opener, SlotKind};
+pub use view::{SlotView, VaultState};
+
+/// Talks to the vault's thread. Cheap to clone.
+#[derive(Clone)]
+pub struct Vault {
+    worker: Worker,
+}
+
+/// Which slot opened the vault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unlocked {
+    /// The slot's id.
+    pub by: String,
+    /// Its kind.
+    pub kind: String,
+}
+
+impl Vault {
+    /// Takes the state directory and opens the vault in it, if there is one: it is then locked. `runtime_dir` takes
+    /// what the disk refuses.
+    ///
+    /// # Errors
+    /// When another keeper holds the directory, it is not private, the vault is of a later format, or the disk fails.
+    pub fn open(state_dir: &Path, runtime_dir: Option<&Path>) -> Result<Self, OpenError> {
+        Self::open_on(state_dir, runtime_dir, machine::this())
+    }
+
+    fn open_on(state_dir: &Path, _runtime_dir: Option<&Path>, machine: Zeroizing<Vec<u8>>) -> Result<Self, OpenError> {
+        let store = Store::open(state_dir, machine)?;
+        let worker = Worker::start(store).map_err(|error| place::io_error("start a thread for", state_dir, &error))?;
+        Ok(Self { worker })
+    }
+
+    /// Ends the vault's thread after all that waits. The directory is free when this returns.
+    pub async fn close(&self) {
+        self.worker.close().await;
+    }
+
+    /// Whether it is open.
+    pub async fn state(&self) -> VaultState {
+        self.worker.call(|store| store.state()).await.unwrap_or(VaultState::Locked)
+    }
+
+    /// Where a damaged vault was put when this one was opened.
+    pub async fn moved_aside(&self) -> Option<PathBuf> {
+        self.worker.call(|store| store.moved_aside()).await.ok().flatten()
+    }
+
+    /// The ways to open it.
+    pub async fn slots(&self) -> Vec<SlotView> {
+        self.worker.call(|store| store.slots()).await.unwrap_or_default()
+    }
+
+    /// Makes a vault with one slot, after a trial of that slot, and leaves it open.
+    ///
+    /// # Errors
+    /// When there is a vault already, or the slot does not give back what was put into it.
+    pub async fn create(&self, kind: SlotKind, opener: Opener) -> Result<(), SlotError> {
+        let (vault, dir) = self.worker.call(|store| (store.id(), store.place.dir().to_owned())).await?;
+        if self.state().await != VaultState::NoVault {
+            return Err(SlotError::NotAllowed("there is a vault already".into()));
+        }
+        let (row, key) = slot::enrol(kind, kind.as_str().to_owned(), &vault, &dir, &opener).await?;
+        self.worker.call(move |store| store.create(row, &key)).await?
+    }
+
+    /// Opens the vault by the first slot that gives its key: those that ask nobody first, a passphrase if there is one.
+    ///
+    /// # Errors
+    /// When no slot opens it; what each said stands in [`Vault::slots`] too.
+    pub async fn unlock(&self, opener: Opener) -> Result<Unlocked, UnlockError> {
+        let (vault, dir, rows) = self
+            .worker
+            .call(|store| store.slot_rows().map(|rows| (store.id(), store.place.dir().to_owned(), rows)))
+            .await??;
+        let mut failed = Vec::new();
+        for row in slot::in_order(rows) {
+            let tried = match slot::key(&row, &vault, &dir, &opener).await {
+                Ok(key) => {
+                    let row = row.clone();
+                    self.worker.call(move |store| store.unlock(&row, &key)).await?
+                }
+                Err(why) => Err(why),
+            };
+            match tried {
+                Ok(()) => return Ok(Unlocked { by: row.id, kind: row.kind }),
+                Err(why) => failed.push((row.id, why)),
+            }
+        }
+        let noted = failed.clone();
+        self.worker.call(move |store| noted.into_iter().for_each(|(id, why)| store.note(&id, Err(why)))).await?;
+        Err(shut(failed))
+    }
+
+    /// Drops the key. The keeper calls this when every account has settled.
+    pub async fn lock(&self) {
+        let _ = self.worker.call(|store| store.lock()).await;
+    }
+
+    /// Everything that is kept of these accounts, tokens opened, refresh tokens sealed. A grant of another binding, or
+    /// a damaged one, is a sentence for people.
+    ///
+    /// # Errors
+    /// When the vault is shut or its disk fails.
+    pub async fn load(&self, accounts: Vec<(AccountName, Binding)>) -> Result<Vec<(AccountName, Stored)>, Refused> {
+        self.worker.call(move |store| store.load(accounts)).await?
+    }
+
+    /// Opens one refresh token.
+    ///
+    /// # Errors
+    /// When the vault is shut, or the token was sealed for another account or binding.
+    pub async fn reveal(&self, account: &AccountName, binding: Binding, token: &Sealed) -> Result<Secret, Unopenable> {
+        let (account, token) = (account.clone(), token.clone());
+        self.worker.call(move |store| store.reveal(account.as_str(), &binding, &token)).await?
+    }
+
+    /// Commits a change; it is durable when this returns. Gives the grant's refresh token as it is sealed now, if the
+    /// change stored one.
+    ///
+    /// # Errors
+    /// When it is durable nowhere; the change is given back.
+    pub async fn commit(&self, account: &AccountName, binding: Binding, change: Change) -> Committed {
+        let pending = Pending { account: account.clone(), binding, change };
+        self.worker.commit(pending).await
+    }
+
+    /// Binds the vault to this machine: a copy that is used here from now on, and nowhere else. Durable when this
+    /// returns.
+    ///
+    /// # Errors
+    /// When the vault is shut or its disk fails.
+    pub async fn adopt(&self) -> Result<(), Refused> {
+        self.worker.call(|store| store.adopt()).await?
+    }
+
+    /// The client secret that the vault keeps for an account.
+    ///
+    /// # Errors
+    /// When the vault is shut, its disk fails, or the record is damaged.
+    pub async fn client_secret(&self, account: &AccountName) -> Result<Option<Secret>, Refused> {
+        let account = account.clone();
+        self.worker.call(move |store| store.client_secret(account.as_str())).await?
+    }
+
+    /// Keeps a client secret; durable when this returns.
+    ///
+    /// # Errors
+    /// When the vault is shut or its disk fails.
+    pub async fn set_client_secret(&self, account: &AccountName, secret: Secret) -> Result<(), Refused> {
+        let account = account.clone();
+        self.worker.call(move |store| store.set_client_secret(&account, &secret)).await?
+    }
+
+    /// Forgets everything of an account; durable when this returns.
+    ///
+    /// # Errors
+    /// When its disk fails.
+    pub async fn remove(&self, account: &AccountName) -> Result<(), Refused> {
+        let account = account.clone();
+        self.worker.call(move |store| store.remove(&account)).await?
+    }
+}
+
+/// The one error that says most to the person.
+fn shut(failed: Vec<(String, SlotError)>) -> UnlockError {
+    if failed.iter().any(|(slot, why)| slot.starts_with("passphrase") && matches!(why, SlotError::WrongKey(_))) {
+        return UnlockError::WrongPassphrase;
+    }
+    let (asks, others): (Vec<_>, Vec<_>) =
+        failed.into_iter().partition(|(_, why)| matches!(why, SlotError::NeedsPerson(_)));
+    if asks.iter().any(|(slot, _)| slot.starts_with("passphrase")) {
+        return UnlockError::NeedsPassphrase { others };
+    }
+    UnlockError::Shut(asks.into_iter().chain(others).collect())
+}

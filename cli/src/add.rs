@@ -1,0 +1,81 @@
+//! `add`: what the person said becomes a definition, the keeper writes it, and the person signs in.
+
+mod draft;
+mod questions;
+
+use tokenkeeper::{Error, Keeper, VaultState};
+
+use crate::args::{Add, FlowWord, Setup};
+use crate::ask::{self, Hidden};
+use crate::fault::Fault;
+use crate::login::{self, Wish};
+use crate::{link, say, setup, vault};
+use draft::Draft;
+
+/// Adds an account.
+///
+/// # Errors
+/// What is missing or wrong, or why signing in did not work; then the account is there all the same.
+pub(crate) async fn run(mut args: Add) -> Result<(), Fault> {
+    let mut draft = Draft::from_args(&args)?;
+    if !ask::person() {
+        draft.check_complete()?;
+    }
+    // Before any question: nobody should answer five and then hear that there is no bus.
+    let keeper = ready_keeper().await?;
+    let mut secret = None;
+    if ask::person() && !draft.is_complete() {
+        secret = questions::ask(&mut draft)?;
+    }
+    let name = draft.name()?.to_owned();
+    let from_stdin = |file: &std::path::PathBuf| file.as_os_str() == "-";
+    if let Some(file) = args.client_secret_file.take_if(|file| from_stdin(file)) {
+        secret = Some(ask::secret_file(&file)?);
+    }
+    let refresh_token = args.refresh_token_file.as_deref().map(ask::secret_file).transpose()?;
+
+    let account = keeper.add(&draft.definition()).await.map_err(|error| refused(&name, error))?;
+    say::note(format_args!("Added {name}."));
+    if let Some(secret) = secret {
+        give_secret(&account, &secret).await?;
+    }
+    if args.flow == Some(FlowWord::ClientCredentials) {
+        say::note(format_args!("Nobody has to sign in: `tokenkeeper token {name}`."));
+        return Ok(());
+    }
+    if args.no_login {
+        say::note(format_args!("Sign in with `tokenkeeper login {name}`."));
+        return Ok(());
+    }
+    login::sign_in(&keeper, &name, Wish { no_browser: args.no_browser, refresh_token, ..Wish::default() }).await?;
+    say::note(format_args!("`tokenkeeper token {name}` prints a current token from now on."));
+    Ok(())
+}
+
+/// Puts a client secret into the vault.
+///
+/// # Errors
+/// What the keeper refused.
+pub(crate) async fn give_secret(account: &tokenkeeper::Account, secret: &Hidden) -> Result<(), Fault> {
+    let request = account.set_secret().await.map_err(Fault::about(account.name().to_owned()))?;
+    request.input(&[(tokenkeeper::wire::key::want::CLIENT_SECRET, secret)]).await?;
+    request.wait().await.map_err(Fault::about(account.name().to_owned()))?;
+    Ok(())
+}
+
+/// A keeper with an open vault; sets it up first if need be.
+async fn ready_keeper() -> Result<Keeper, Fault> {
+    let keeper = link::keeper().await?;
+    match keeper.vault().state().await {
+        Ok(VaultState::NoVault) | Err(Error::NotRunning(_)) => setup::run(Setup::default()).await?,
+        Ok(VaultState::Locked) => vault::open(&keeper).await?,
+        Ok(_) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(keeper)
+}
+
+fn refused(name: &str, error: Error) -> Fault {
+    Fault::about(name.to_owned())(error)
+        .hint(format!("`tokenkeeper status` lists the accounts; `tokenkeeper remove {name}` makes room for a new one"))
+}

@@ -1,0 +1,229 @@
+//! A definition in the making: the keys of the configuration, as far as they are known.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use tokenkeeper::wire;
+use tokenkeeper_config::{AccountName, Preset};
+use zbus::Variant;
+
+use crate::args::Add;
+use crate::fault::Fault;
+use crate::show::providers;
+
+/// What is known of the new account.
+pub(super) struct Draft {
+    name: Option<AccountName>,
+    keys: BTreeMap<String, toml::Value>,
+}
+
+impl Draft {
+    /// What the command line says.
+    ///
+    /// # Errors
+    /// When it names a provider that is not known, or a setting that is none.
+    pub(super) fn from_args(args: &Add) -> Result<Self, Fault> {
+        let mut draft = Self { name: args.name.clone(), keys: BTreeMap::new() };
+        if let Some(provider) = &args.provider {
+            providers::find(provider)?;
+        }
+        let texts = [
+            ("provider", &args.provider),
+            ("domain", &args.domain),
+            ("issuer", &args.issuer),
+            ("client_id", &args.client_id),
+            ("label", &args.label),
+        ];
+        for (key, text) in texts {
+            if let Some(text) = text {
+                draft.set(key, text.as_str());
+            }
+        }
+        if let Some(flow) = args.flow {
+            draft.set("flow", flow.as_str());
+        }
+        if let Some(file) = args.client_secret_file.as_deref().filter(|file| file.as_os_str() != "-") {
+            draft.set("client_secret_file", whole(file)?);
+        }
+        draft.set_several("scopes", "scopes", &args.scopes);
+        draft.set_several("audience", "audiences", &args.audiences);
+        draft.set_several("resource", "resources", &args.resources);
+        for setting in &args.settings {
+            let (key, value) = parsed(setting)?;
+            draft.keys.insert(key, value);
+        }
+        Ok(draft)
+    }
+
+    pub(super) fn set(&mut self, key: &str, value: impl Into<toml::Value>) {
+        self.keys.insert(key.to_owned(), value.into());
+    }
+
+    pub(super) fn set_name(&mut self, name: AccountName) {
+        self.name = Some(name);
+    }
+
+    /// The preset it is made from.
+    pub(super) fn preset(&self) -> Option<&'static Preset> {
+        tokenkeeper_config::preset(self.text("provider")?)
+    }
+
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
+        self.keys.get(key)?.as_str()
+    }
+
+    /// The name.
+    ///
+    /// # Errors
+    /// When none was said.
+    pub(super) fn name(&self) -> Result<&str, Fault> {
+        let missing = || Fault::usage("the new account has no name").hint("run `tokenkeeper add NAME …`");
+        self.name.as_ref().map(AccountName::as_str).ok_or_else(missing)
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.check_complete().is_ok()
+    }
+
+    /// Whether a server and a client are named.
+    ///
+    /// # Errors
+    /// The options that are missing.
+    pub(super) fn check_complete(&self) -> Result<(), Fault> {
+        self.name()?;
+        let server = ["provider", "issuer", "token_endpoint"].iter().any(|key| self.keys.contains_key(*key));
+        if !server {
+            return Err(Fault::usage("which server?")
+                .hint("say --provider PROVIDER (see `tokenkeeper providers`) or --issuer URL"));
+        }
+        let missing = self.missing();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let options: Vec<String> = missing.iter().map(|key| format!("--{}", key.replace('_', "-"))).collect();
+        Err(Fault::usage(format!("still needed: {}", options.join(", ")))
+            .hint("`tokenkeeper providers PROVIDER` shows how each looks and where to register a client"))
+    }
+
+    /// The keys that the preset, or any server, needs and that are not known yet.
+    pub(super) fn missing(&self) -> Vec<&'static str> {
+        let needs = match self.preset() {
+            Some(preset) => preset.needs.iter().map(|need| need.key).collect(),
+            None => vec!["client_id"],
+        };
+        // An account that names its own issuer needs no domain to make one from.
+        let needless = |key: &str| key == "domain" && self.keys.contains_key("issuer");
+        needs.into_iter().filter(|key| !self.keys.contains_key(*key) && !needless(key)).collect()
+    }
+
+    /// The definition as AddAccount takes it.
+    pub(super) fn definition(&self) -> tokenkeeper::Definition {
+        let mut definition: tokenkeeper::Definition =
+            self.keys.iter().map(|(key, value)| (key.clone(), on_the_bus(value))).collect();
+        if let Some(name) = &self.name {
+            definition.insert("name".to_owned(), Variant::from(name.to_string()));
+        }
+        debug_assert!(self.name.as_ref().is_none_or(|name| wire::is_account_name(name.as_str())));
+        definition
+    }
+
+    /// The first value is the default under one key; further ones stand under another.
+    fn set_several(&mut self, first: &str, further: &str, values: &[String]) {
+        let (head, tail) =
+            if first == further { (None, values) } else { (values.first(), values.get(1..).unwrap_or(&[])) };
+        if let Some(head) = head {
+            self.set(first, head.as_str());
+        }
+        if !tail.is_empty() {
+            self.set(further, tail.to_vec());
+        }
+    }
+}
+
+/// `KEY=VALUE` with a TOML value; what is no TOML is a text, so that `label=My work` needs no second quotes.
+fn parsed(setting: &str) -> Result<(String, toml::Value), Fault> {
+    let wrong = || Fault::usage(format!("--set {setting}: write KEY=VALUE, such as --set 'redirect_ports=[8400]'"));
+    let (key, value) = setting.split_once('=').ok_or_else(wrong)?;
+    let key = key.trim();
+    if key.is_empty() || !key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
+        return Err(wrong());
+    }
+    let read: Result<toml::Table, _> = toml::from_str(&format!("value = {value}"));
+    let value = read.ok().and_then(|mut table| table.remove("value")).unwrap_or_else(|| value.into());
+    Ok((key.to_owned(), value))
+}
+
+/// A path that means the same to the keeper, which has another working directory. Specifiers are the keeper's to read.
+fn whole(path: &Path) -> Result<String, Fault> {
+    let text = path.to_str().ok_or_else(|| Fault::usage(format!("{} is not UTF-8", path.display())))?;
+    if text.starts_with('%') || path.is_absolute() {
+        return Ok(text.to_owned());
+    }
+    let whole = std::path::absolute(path).map_err(|error| Fault::failure(format!("cannot resolve {text}: {error}")))?;
+    Ok(whole.to_string_lossy().into_owned())
+}
+
+fn on_the_bus(value: &toml::Value) -> Variant<'static> {
+    match value {
+        toml::Value::String(text) => Variant::from(text.clone()),
+        toml::Value::Integer(number) => match u64::try_from(*number) {
+            Ok(number) => Variant::from(number),
+            Err(_) => Variant::from(number.to_string()),
+        },
+        toml::Value::Boolean(flag) => Variant::from(*flag),
+        toml::Value::Array(entries) => {
+            let text = |entry: &toml::Value| entry.as_str().map_or_else(|| entry.to_string(), ToOwned::to_owned);
+            Variant::from(entries.iter().map(text).collect::<Vec<String>>())
+        }
+        toml::Value::Table(table) => {
+            let entries = table.iter().map(|(key, value)| (key.clone(), on_the_bus(value)));
+            Variant::from(entries.collect::<HashMap<String, Variant<'static>>>())
+        }
+        toml::Value::Float(_) | toml::Value::Datetime(_) => Variant::from(value.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    fn draft(line: &str) -> Result<Draft, Fault> {
+        let words = ["tokenkeeper", "add"].into_iter().chain(line.split(' '));
+        let cli = crate::args::Cli::try_parse_from(words).expect("a good command line");
+        let crate::args::Command::Add(args) = cli.command else { panic!("not add") };
+        Draft::from_args(&args)
+    }
+
+    #[test]
+    fn options_become_keys_of_the_configuration() {
+        let draft = draft(
+            "work --issuer https://as.example --client-id c --audience a --audience b --scope openid --scope x \
+             --client-secret-file %d/s --flow device --set redirect_ports=[8400] --set label=Work",
+        )
+        .expect("a draft");
+        let text = |key| draft.text(key);
+        assert_eq!((text("issuer"), text("audience")), (Some("https://as.example"), Some("a")));
+        assert_eq!((text("client_secret_file"), text("label")), (Some("%d/s"), Some("Work")));
+        assert_eq!(draft.keys["audiences"], toml::Value::from(vec!["b"]));
+        assert_eq!(draft.keys["scopes"], toml::Value::from(vec!["openid", "x"]));
+        assert_eq!(draft.definition()["redirect_ports"], Variant::from(vec!["8400".to_owned()]));
+        assert!(draft.is_complete());
+    }
+
+    #[test]
+    fn what_is_missing_is_named_as_an_option() {
+        let missing = |line| draft(line).and_then(|draft| draft.check_complete()).expect_err("incomplete").to_string();
+        assert_eq!(missing("work"), "which server?");
+        assert_eq!(missing("work --issuer https://as.example"), "still needed: --client-id");
+        assert_eq!(missing("work --provider auth0"), "still needed: --domain, --client-id");
+        assert_eq!(missing("work --provider nobody --client-id c"), "no provider named `nobody`");
+        assert!(draft("work --set nonsense").is_err());
+    }
+
+    #[test]
+    fn a_relative_secret_file_is_made_whole() {
+        let draft = draft("work --issuer https://as.example --client-id c --client-secret-file s").expect("a draft");
+        assert!(Path::new(draft.text("client_secret_file").expect("set")).is_absolute());
+    }
+}

@@ -1,0 +1,71 @@
+//! Addresses that tokens may travel to: https, or http that does not leave this machine.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use url::{Host, Url};
+
+use crate::value::short;
+
+/// Why an address cannot be used, and what to write: https, or http on a loopback literal (RFC 8252 §7.3 and §8.3).
+/// The address itself is not repeated: it may carry a password.
+pub(crate) fn check_address(key: &str, text: &str) -> Result<Url, (String, String)> {
+    let wrong = |what: String, remedy: &str| Err((what, remedy.to_owned()));
+    let Ok(url) = Url::parse(text) else {
+        return wrong(format!("`{key}` is no address"), "write a whole one, like \"https://login.acme.example\"");
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return wrong(format!("`{key}` contains a user name or password"), "write the address without it");
+    }
+    if url.fragment().is_some() {
+        return wrong(format!("`{key}` contains a fragment"), "write the address without `#` and what follows");
+    }
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
+        "http" => wrong(
+            format!("`{key}` is http and not on this machine, so tokens would travel in the clear"),
+            "write https:// (http only with 127.0.0.1, [::1] or localhost)",
+        ),
+        scheme => {
+            wrong(format!("`{key}` is a {} address", short(scheme)), "write an address that begins with https://")
+        }
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => Ipv4Addr::is_loopback(&address),
+        Some(Host::Ipv6(address)) => address == Ipv6Addr::LOCALHOST,
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn http_is_for_loopback_literals_only() {
+        for good in
+            ["https://a.example", "http://127.0.0.1", "http://127.9.9.9:1/x", "http://[::1]:80", "http://LOCALHOST:1"]
+        {
+            assert!(check_address("issuer", good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://a.example",
+            "http://127.0.0.1.a.example",
+            "http://localhost.a.example",
+            "http://127.0.0.1@a.example",
+            "http://[::ffff:127.0.0.1]",
+            "http://[::2]",
+            "http://0.0.0.0",
+            "http://128.0.0.1",
+            "file:///etc/passwd",
+            "//a.example",
+            "https://",
+        ] {
+            assert!(check_address("issuer", bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! `org.tokenkeeper.Keeper1.Account`.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use tokenkeeper::wire::{ACCOUNT_INTERFACE, key};
+use tokenkeeper_config::AccountName;
+use zbus::{Message, ObjectPath, Variant};
+
+use super::fault::Fault;
+use super::options::{self, Dictionary};
+use super::serve::{Call, Face};
+use super::sink::Sink;
+use crate::account::{Denied, Served};
+
+pub(super) async fn call(face: &Arc<Face>, call: &Call<'_>, name: &AccountName) -> Result<Message, Fault> {
+    match call.member {
+        "GetToken" => get_token(face, call, name).await,
+        "SendToken" => send_token(face, call, name).await,
+        "Login" => login(face, call, name).await,
+        "Refresh" => {
+            let expires_at = face.keeper.refresh(name, options::patience(call.arguments("a{sv}")?)?).await?;
+            call.answer(&HashMap::from([(key::info::EXPIRES_AT, Variant::from(expires_at))]))
+        }
+        "Logout" => {
+            options::none(call.arguments("a{sv}")?)?;
+            face.keeper.logout(name).await?;
+            call.answer(&())
+        }
+        "Remove" => {
+            options::none(call.arguments("a{sv}")?)?;
+            face.keeper.remove(name).await?;
+            call.answer(&())
+        }
+        "SetSecret" => {
+            options::none(call.arguments("a{sv}")?)?;
+            let begun = face.keeper.set_secret(name).await?;
+            call.answer(&face.begin_request(call, begun))
+        }
+        "SignProof" => {
+            call.arguments::<(&str, &str, Dictionary<'_>)>("ssa{sv}")?;
+            Err(Fault::not_built("sign DPoP proofs"))
+        }
+        "SetPermission" => {
+            call.arguments::<(&str, &str, Dictionary<'_>)>("ssa{sv}")?;
+            Err(Fault::not_built("remember permissions"))
+        }
+        other => Err(Fault::no_method(ACCOUNT_INTERFACE, other)),
+    }
+}
+
+async fn get_token(face: &Face, call: &Call<'_>, name: &AccountName) -> Result<Message, Fault> {
+    let wanted = options::wanted(call.arguments("a{sv}")?)?;
+    if !face.keeper.settings().tokens_in_messages {
+        let message = "tokens are not sent in messages here (tokens_in_messages = false); use SendToken, or \
+                       `tokenkeeper token`, which does";
+        return Err(Denied::NotPermitted(message.into()).into());
+    }
+    let served = face.keeper.token(name, wanted).await?;
+    let token = served.token.reveal_str().ok_or_else(|| Denied::Failed("the server's token is no text".into()))?;
+    call.answer(&(token, info(&served)))
+}
+
+async fn send_token(face: &Face, call: &Call<'_>, name: &AccountName) -> Result<Message, Fault> {
+    let (sink, given) = call.arguments::<(zbus::Fd<'_>, Dictionary<'_>)>("ha{sv}")?;
+    let wanted = options::wanted(given)?;
+    // Looked at before the keeper is asked: a sink that will be refused must not cost a refresh.
+    let sink = Sink::new(OwnedFd::try_from(sink)?)?;
+    let served = face.keeper.token(name, wanted).await?;
+    sink.write(&served.token)?;
+    let mut info = info(&served);
+    info.insert(key::info::DIGEST, Variant::from(served.digest.as_slice()));
+    call.answer(&info)
+}
+
+async fn login(face: &Arc<Face>, call: &Call<'_>, name: &AccountName) -> Result<Message, Fault> {
+    let begun = face.keeper.login(name, options::login(call.arguments("a{sv}")?)?).await?;
+    let (uri, user_code) = {
+        let view = begun.view.borrow();
+        (view.uri.clone(), view.user_code.clone())
+    };
+    let info =
+        HashMap::from([(key::login::URI, Variant::from(uri)), (key::login::USER_CODE, Variant::from(user_code))]);
+    let path: ObjectPath<'_> = face.begin_request(call, begun);
+    call.answer(&(path, info))
+}
+
+fn info(served: &Served) -> HashMap<&'static str, Variant<'_>> {
+    HashMap::from([
+        (key::info::TOKEN_TYPE, Variant::from(&*served.token_type)),
+        (key::info::EXPIRES_AT, Variant::from(served.expires_at)),
+        (key::info::SCOPES, Variant::from(&*served.scopes)),
+        (key::info::GENERATION, Variant::from(served.generation)),
+    ])
+}

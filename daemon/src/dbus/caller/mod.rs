@@ -1,0 +1,117 @@
+//! Who is calling. Asked of the bus once per connection and remembered until the connection ends.
+//!
+//! The bus tells another user's programs and sandboxed ones from the rest. It cannot tell two unsandboxed programs of
+//! one user apart, so what is known of a host program is for the log only.
+
+mod evidence;
+mod verdict;
+
+use std::collections::HashMap;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokenkeeper::wire::ErrorName;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use zbus::Connection;
+use zbus::fdo::ConnectionCredentials;
+
+use super::fault::Fault;
+pub(super) use verdict::Caller;
+
+/// How many callers are remembered. Entries go with their connections; the bound is for a bus that forgets to say so.
+const MOST: usize = 4096;
+
+/// How many calls of one caller may be under way. Further ones are refused, so that nobody fills the keeper alone.
+const MOST_CALLS: usize = 1024;
+
+/// The callers that are known.
+#[derive(Default)]
+pub(super) struct Callers(Mutex<HashMap<String, Known>>);
+
+/// A caller, and its calls under way.
+#[derive(Clone)]
+pub(super) struct Known {
+    pub(super) caller: Caller,
+    calls: Arc<Semaphore>,
+}
+
+impl Known {
+    fn new(caller: Caller) -> Self {
+        Self { caller, calls: Arc::new(Semaphore::new(MOST_CALLS)) }
+    }
+
+    /// To be held during a call.
+    pub(super) fn begin(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        let refused = || format!("{} has {MOST_CALLS} calls under way already", self.caller);
+        self.calls.clone().try_acquire_owned().map_err(|_| Fault::new(ErrorName::LimitsExceeded, refused()))
+    }
+}
+
+impl Callers {
+    /// Who `sender` is.
+    pub(super) async fn identify(&self, connection: &Connection, sender: Option<&str>) -> Result<Known, Fault> {
+        let Some(sender) = sender else {
+            // Only a connection without a bus has no senders: a socket that our own process was given.
+            let host = || Ok(Known::new(Caller::Host));
+            return if connection.is_bus() { Err(unidentified("the call has no sender")) } else { host() };
+        };
+        if let Some(known) = self.lock().get(sender) {
+            return Ok(known.clone());
+        }
+        let found = Known::new(ask(connection, sender).await?);
+        tracing::debug!(sender, caller = %found.caller, "a new caller");
+        let mut known = self.lock();
+        if known.len() >= MOST {
+            known.clear();
+        }
+        // Two first calls at once: the entry that came first counts, or their calls would be counted apart.
+        Ok(known.entry(sender.to_owned()).or_insert(found).clone())
+    }
+
+    /// The connection has ended.
+    pub(super) fn forget(&self, sender: &str) {
+        self.lock().remove(sender);
+    }
+
+    /// No change to the map is more than one step, so a panic elsewhere leaves it whole.
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn ask(connection: &Connection, sender: &str) -> Result<Caller, Fault> {
+    let first = credentials(connection, sender).await?;
+    let Some(pid) = first.process_id() else { return Err(unidentified("the bus does not say its process id")) };
+    let given = first.process_fd().map(|descriptor| descriptor.as_fd().try_clone_to_owned());
+    let process = match given {
+        Some(Ok(descriptor)) => evidence::Process::given(pid, descriptor),
+        Some(Err(error)) => return Err(unidentified(&error.to_string())),
+        None => {
+            // dbus-daemon before 1.16: the process id alone may by now be another's. The descriptor pins the process;
+            // a second answer with the same id, after that, says that the pinned one is the caller.
+            let process = evidence::Process::open(pid).map_err(|error| unidentified(&error.to_string()))?;
+            if credentials(connection, sender).await?.process_id() != Some(pid) {
+                return Err(unidentified("its process changed while it was looked at"));
+            }
+            process
+        }
+    };
+    let evidence = process.look(first.unix_user_id(), first.linux_security_label().map(Vec::as_slice));
+    if !process.lives() {
+        return Err(unidentified("its process ended while it was looked at"));
+    }
+    Ok(verdict::judge(&evidence, rustix::process::geteuid().as_raw()))
+}
+
+async fn credentials(connection: &Connection, sender: &str) -> Result<ConnectionCredentials, Fault> {
+    let bus = Some("org.freedesktop.DBus");
+    let answer = connection
+        .call_method(bus, "/org/freedesktop/DBus", bus, "GetConnectionCredentials", &sender)
+        .await
+        .map_err(|error| unidentified(&error.to_string()))?;
+    answer.body().deserialize().map_err(|error| unidentified(&error.to_string()))
+}
+
+fn unidentified(why: &str) -> Fault {
+    Fault::new(ErrorName::NotPermitted, format!("could not find out who is calling: {why}"))
+}

@@ -1,0 +1,87 @@
+//! What the codec's tests share: a plain definition to change, and answers made by hand.
+
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use tokenkeeper_config::{Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Switch};
+use url::Url;
+
+use super::{Metadata, Request, Response};
+use crate::secret::Secret;
+
+/// An account at `https://as.example` with nothing out of the ordinary.
+pub(crate) fn definition() -> Definition {
+    Definition {
+        name: "work".parse().expect("a name"),
+        provider: None,
+        label: None,
+        issuer: Some("https://as.example".into()),
+        endpoints: Endpoints::default(),
+        client_id: "cli".into(),
+        client_auth: None,
+        client_secret_file: None,
+        private_key_file: None,
+        scopes: vec!["openid".into(), "offline_access".into()],
+        scope_separator: ' ',
+        audience: None,
+        audiences: Vec::new(),
+        resources: Vec::new(),
+        organization: None,
+        flow: Flow::Browser,
+        redirect: Redirect { host: "127.0.0.1".into(), ports: Vec::new(), path: None },
+        authorize_params: BTreeMap::new(),
+        token_params: BTreeMap::new(),
+        dpop: Switch::Off,
+        par: Switch::Off,
+        rotation: Rotation::Auto,
+        replay_window: None,
+        refresh_kills_token: false,
+        scope_narrowing: ScopeNarrowing::Permanent,
+        lead: None,
+        keep_alive: None,
+        idle_limit: None,
+        assumed_lifetime: None,
+        token_path: None,
+        git_hosts: Vec::new(),
+        registries: Vec::new(),
+        token_files: Vec::new(),
+    }
+}
+
+/// The server's metadata.
+pub(crate) fn metadata() -> Metadata {
+    Metadata {
+        issuer: Some("https://as.example".into()),
+        authorization_endpoint: Some(url("https://as.example/authorize")),
+        token_endpoint: Some(url("https://as.example/token")),
+        revocation_endpoint: Some(url("https://as.example/revoke")),
+        ..Metadata::default()
+    }
+}
+
+pub(crate) fn url(text: &str) -> Url {
+    text.parse().expect("an address")
+}
+
+pub(crate) fn secret(text: &str) -> Secret {
+    Secret::from(text.to_owned())
+}
+
+pub(crate) fn response(status: u16, body: &str) -> Response {
+    let mut response = Response::new(secret(body));
+    *response.status_mut() = StatusCode::from_u16(status).expect("a status");
+    response
+}
+
+/// The form in a request's body.
+pub(crate) fn form(request: &Request) -> Vec<(String, String)> {
+    form_urlencoded::parse(request.body().reveal()).into_owned().collect()
+}
+
+/// The one value of a name in a form or query; panics where it is there twice.
+pub(crate) fn value<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let mut found = pairs.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    let value = found.next();
+    assert!(found.next().is_none(), "`{name}` twice");
+    value
+}

@@ -1,0 +1,165 @@
+//! The opened vault key and what it seals: whole records, padded; refresh tokens, inside them; the vault's own facts;
+//! the vault key itself, wrapped for a slot.
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::db::{Row, SlotRow};
+use super::record::{GrantBody, decode_tokens, encode_tokens};
+use super::seal::{
+    Binding, Context, Key, Kind, NONCE, TooLarge, Unsealable, class_of, hash, nonce, open, pad, seal, unpad,
+};
+use crate::account::StoredToken;
+use crate::secret::{Sealed, Secret};
+
+/// Refresh tokens of other formats would begin with another byte.
+const TOKEN_VERSION: u8 = 1;
+
+/// Holds the vault key while the vault is open.
+pub(super) struct Sealer {
+    key: Key,
+    vault: [u8; 16],
+}
+
+/// Facts about the vault itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Meta {
+    /// Which machine it belongs to.
+    pub(super) machine: [u8; 32],
+}
+
+impl Sealer {
+    pub(super) fn new(key: Key, vault: [u8; 16]) -> Self {
+        Self { key, vault }
+    }
+
+    pub(super) fn seal_grant(
+        &self,
+        account: &str,
+        generation: u64,
+        binding: &Binding,
+        body: &GrantBody,
+    ) -> Result<Row, TooLarge> {
+        self.seal_row(Kind::Grant, account, generation, binding, &body.encode())
+    }
+
+    pub(super) fn open_grant(&self, account: &str, row: &Row) -> Result<GrantBody, Unsealable> {
+        GrantBody::decode(&self.open_row(account, row)?).map_err(|_| Unsealable)
+    }
+
+    pub(super) fn seal_tokens(
+        &self,
+        account: &str,
+        generation: u64,
+        binding: &Binding,
+        tokens: &[&StoredToken],
+    ) -> Result<Row, TooLarge> {
+        self.seal_row(Kind::Tokens, account, generation, binding, &encode_tokens(tokens))
+    }
+
+    pub(super) fn open_tokens(&self, account: &str, row: &Row) -> Result<Vec<StoredToken>, Unsealable> {
+        decode_tokens(&self.open_row(account, row)?).map_err(|_| Unsealable)
+    }
+
+    /// A client secret belongs to its account and to no endpoint: it may be put in before the definition is complete.
+    pub(super) fn seal_client_secret(&self, account: &str, secret: &Secret) -> Result<Row, TooLarge> {
+        self.seal_row(Kind::ClientSecret, account, 0, &[0; 32], secret.reveal())
+    }
+
+    pub(super) fn open_client_secret(&self, account: &str, row: &Row) -> Result<Secret, Unsealable> {
+        Ok(Secret::copy_of(&self.open_row(account, row)?))
+    }
+
+    /// Version, generation, then the sealed token. It is not padded: it lies inside a padded record.
+    pub(super) fn seal_token(&self, account: &str, generation: u64, binding: &Binding, token: &Secret) -> Sealed {
+        let context = self.context(Kind::RefreshToken, account, generation, 0, binding);
+        let blob = seal(&self.key, nonce(), &context, token.reveal());
+        let mut sealed = Vec::with_capacity(9 + blob.len());
+        sealed.push(TOKEN_VERSION);
+        sealed.extend_from_slice(&generation.to_le_bytes());
+        sealed.extend_from_slice(&blob);
+        Sealed(sealed.into())
+    }
+
+    pub(super) fn open_token(&self, account: &str, binding: &Binding, sealed: &Sealed) -> Result<Secret, Unsealable> {
+        let (&version, rest) = sealed.0.split_first().ok_or(Unsealable)?;
+        let (generation, blob) = rest.split_first_chunk::<8>().ok_or(Unsealable)?;
+        if version != TOKEN_VERSION {
+            return Err(Unsealable);
+        }
+        let context = self.context(Kind::RefreshToken, account, u64::from_le_bytes(*generation), 0, binding);
+        Ok(Secret::copy_of(&open(&self.key, &context, blob)?))
+    }
+
+    pub(super) fn seal_meta(&self, meta: &Meta) -> Vec<u8> {
+        let text = serde_json::to_vec(meta).expect("plain values have a JSON form");
+        seal(&self.key, nonce(), &self.context(Kind::Meta, "", 0, 0, &[0; 32]), &text)
+    }
+
+    /// Opens only under the right vault key: this is the key check.
+    pub(super) fn open_meta(&self, blob: &[u8]) -> Result<Meta, Unsealable> {
+        let text = open(&self.key, &self.context(Kind::Meta, "", 0, 0, &[0; 32]), blob)?;
+        serde_json::from_slice(&text).map_err(|_| Unsealable)
+    }
+
+    /// Wraps the vault key under a slot's key.
+    pub(super) fn wrap(&self, slot_key: &Key, slot: &mut SlotRow) {
+        let binding = slot_binding(slot);
+        let context = Context { account: &slot.id, ..self.context(Kind::Slot, "", 0, 0, &binding) };
+        slot.wrapped = seal(slot_key, nonce(), &context, self.key.reveal());
+        slot.sum = sum_of(&self.vault, slot).to_vec();
+    }
+
+    fn seal_row(
+        &self,
+        kind: Kind,
+        account: &str,
+        generation: u64,
+        binding: &Binding,
+        body: &[u8],
+    ) -> Result<Row, TooLarge> {
+        let class = class_of(body.len())?;
+        let context = self.context(kind, account, generation, class, binding);
+        let sealed = seal(&self.key, nonce(), &context, &pad(body, class));
+        Ok(Row { kind, generation, binding: *binding, sealed })
+    }
+
+    fn open_row(&self, account: &str, row: &Row) -> Result<Zeroizing<Vec<u8>>, Unsealable> {
+        let context = self.context(row.kind, account, row.generation, row.sealed.len(), &row.binding);
+        let padded = open(&self.key, &context, &row.sealed)?;
+        unpad(&padded).map(|body| Zeroizing::new(body.to_vec())).ok_or(Unsealable)
+    }
+
+    fn context<'a>(
+        &'a self,
+        kind: Kind,
+        account: &'a str,
+        generation: u64,
+        class: usize,
+        binding: &'a Binding,
+    ) -> Context<'a> {
+        Context { vault: &self.vault, kind, account, generation, class, binding }
+    }
+}
+
+/// Unwraps the vault key; `Unsealable` = the slot's key is not the one.
+pub(super) fn unwrap(vault: &[u8; 16], slot_key: &Key, slot: &SlotRow) -> Result<Sealer, Unsealable> {
+    let binding = slot_binding(slot);
+    let context = Context { vault, kind: Kind::Slot, account: &slot.id, generation: 0, class: 0, binding: &binding };
+    let key = open(slot_key, &context, &slot.wrapped)?;
+    Ok(Sealer::new(Key::from_slice(&key).ok_or(Unsealable)?, *vault))
+}
+
+/// A plain checksum of a slot: it tells a damaged slot from a wrong passphrase, which the cipher alone cannot.
+pub(super) fn is_intact(vault: &[u8; 16], slot: &SlotRow) -> bool {
+    slot.sum == sum_of(vault, slot) && slot.wrapped.len() > NONCE
+}
+
+fn sum_of(vault: &[u8; 16], slot: &SlotRow) -> [u8; 32] {
+    hash([vault, slot.id.as_bytes(), slot.kind.as_bytes(), slot.params.as_bytes(), &slot.salt, &slot.wrapped])
+}
+
+/// What a wrapped key is bound to beside the slot's id: nobody swaps a slot's kind or parameters under it.
+fn slot_binding(slot: &SlotRow) -> Binding {
+    hash([slot.kind.as_bytes(), slot.params.as_bytes(), &slot.salt])
+}

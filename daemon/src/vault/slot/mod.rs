@@ -1,0 +1,170 @@
+//! Slots: the ways to open the vault. Each gives a secret; from it a key is derived that unwraps the vault key. Which
+//! slot is enrolled is the person's choice, and no slot ever falls back to a weaker one.
+
+mod file;
+mod passphrase;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use futures_util::future::BoxFuture;
+use hkdf::Hkdf;
+use sha2::Sha256;
+
+use super::db::SlotRow;
+use super::error::SlotError;
+use super::seal::{Key, fill, prefixed};
+use crate::secret::Secret;
+
+/// The kinds of slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlotKind {
+    /// One item in the desktop's Secret Service.
+    SecretService,
+    /// A user-scoped systemd credential.
+    SystemdCreds,
+    /// `$CREDENTIALS_DIRECTORY/tokenkeeper.key`, from a unit's `LoadCredential=`.
+    LoadCredential,
+    /// A passphrase that a person types.
+    Passphrase,
+    /// A file of at least 32 bytes that only its owner can read.
+    Keyfile,
+    /// A key beside the vault: protects against nothing, and is flagged for ever.
+    Insecure,
+}
+
+/// What whoever opens the vault brings along.
+#[derive(Default)]
+pub struct Opener {
+    /// For `passphrase` slots.
+    pub passphrase: Option<Secret>,
+    /// Where a new `keyfile` or `load-credential` slot finds its key; a key file that is not there is made.
+    pub path: Option<PathBuf>,
+    /// Whether a prompt may be shown to the person.
+    pub interactive: bool,
+    /// The bus of the Secret Service; `None` = the session bus.
+    pub bus: Option<zbus::Connection>,
+}
+
+/// What a slot is asked about.
+pub(super) struct Of<'a> {
+    /// The vault's id in hex.
+    pub(super) vault: &'a str,
+    /// The state directory.
+    pub(super) dir: &'a Path,
+    /// The slot's salt.
+    pub(super) salt: &'a [u8],
+    /// The slot's parameters, as [`Slot::enrol`] gave them.
+    pub(super) params: &'a str,
+}
+
+/// One way to open the vault.
+pub(super) trait Slot: Send + Sync {
+    /// Makes what the slot needs and gives its parameters, which are no secret.
+    fn enrol<'a>(&'a self, of: Of<'a>, opener: &'a Opener) -> BoxFuture<'a, Result<String, SlotError>>;
+
+    /// The slot's secret.
+    fn secret<'a>(&'a self, of: Of<'a>, opener: &'a Opener) -> BoxFuture<'a, Result<Secret, SlotError>>;
+
+    /// Forgets what the slot keeps outside the vault. What is not ours to delete stays.
+    fn forget<'a>(&'a self, of: Of<'a>, opener: &'a Opener) -> BoxFuture<'a, Result<(), SlotError>>;
+}
+
+/// The slot of a kind.
+fn of_kind(kind: SlotKind) -> Result<&'static dyn Slot, SlotError> {
+    match kind {
+        SlotKind::Passphrase => Ok(&passphrase::Passphrase),
+        SlotKind::Keyfile => Ok(&file::KeyFile::OWN),
+        SlotKind::LoadCredential => Ok(&file::KeyFile::CREDENTIAL),
+        SlotKind::Insecure => Ok(&file::KeyFile::INSECURE),
+        SlotKind::SecretService | SlotKind::SystemdCreds => Err(SlotError::NotSupported(format!(
+            "`{kind}` slots are not built yet: use secret-service, passphrase, keyfile or load-credential"
+        ))),
+    }
+}
+
+/// Enrols a slot and tries it: what was put in must come out again. The row is not wrapped yet.
+pub(super) async fn enrol(
+    kind: SlotKind,
+    id: String,
+    vault: &[u8; 16],
+    dir: &Path,
+    opener: &Opener,
+) -> Result<(SlotRow, Key), SlotError> {
+    let slot = of_kind(kind)?;
+    let mut salt = vec![0; 32];
+    fill(&mut salt);
+    let hex = hex(vault);
+    let params = slot.enrol(Of { vault: &hex, dir, salt: &salt, params: "" }, opener).await?;
+    let row =
+        SlotRow { id, kind: kind.as_str().to_owned(), created: 0, params, salt, wrapped: Vec::new(), sum: Vec::new() };
+    let key = key(&row, vault, dir, opener).await?;
+    Ok((row, key))
+}
+
+/// The key that a slot gives.
+pub(super) async fn key(row: &SlotRow, vault: &[u8; 16], dir: &Path, opener: &Opener) -> Result<Key, SlotError> {
+    let of = Of { vault: &hex(vault), dir, salt: &row.salt, params: &row.params };
+    let secret = of_kind(row.kind.parse()?)?.secret(of, opener).await?;
+    Ok(derive(vault, row, &secret))
+}
+
+/// Slots in the order in which they are tried.
+pub(super) fn in_order(mut rows: Vec<SlotRow>) -> Vec<SlotRow> {
+    rows.sort_by_key(|row| SlotKind::ALL.into_iter().position(|kind| kind.as_str() == row.kind));
+    rows
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The key that a slot's secret stands for, bound to this vault and this slot.
+fn derive(vault: &[u8; 16], slot: &SlotRow, secret: &Secret) -> Key {
+    let info = prefixed(&[b"tokenkeeper slot 1", vault, slot.id.as_bytes(), slot.kind.as_bytes()]);
+    let mut key = zeroize::Zeroizing::new([0; 32]);
+    Hkdf::<Sha256>::new(Some(&slot.salt), secret.reveal())
+        .expand(&info, key.as_mut_slice())
+        .expect("32 bytes are one block of SHA-256");
+    Key::from_slice(key.as_slice()).expect("32 bytes")
+}
+
+impl SlotKind {
+    /// All of them, in the order in which they are tried: those that ask nobody first.
+    pub const ALL: [Self; 6] = [
+        Self::LoadCredential,
+        Self::SystemdCreds,
+        Self::Keyfile,
+        Self::Insecure,
+        Self::SecretService,
+        Self::Passphrase,
+    ];
+
+    /// The word on the bus and on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SecretService => "secret-service",
+            Self::SystemdCreds => "systemd-creds",
+            Self::LoadCredential => "load-credential",
+            Self::Passphrase => "passphrase",
+            Self::Keyfile => "keyfile",
+            Self::Insecure => "insecure",
+        }
+    }
+}
+
+impl fmt::Display for SlotKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for SlotKind {
+    type Err = SlotError;
+
+    fn from_str(word: &str) -> Result<Self, SlotError> {
+        let unknown = || SlotError::NotSupported(format!("there is no slot kind `{word}`"));
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or_else(unknown)
+    }
+}

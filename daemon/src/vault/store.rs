@@ -1,0 +1,274 @@
+//! What the vault's thread owns: the file, the key while it is open, and what is known of the slots. Synchronous; one
+//! method per thing that can be asked of it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use tokenkeeper_config::AccountName;
+use zeroize::Zeroizing;
+
+use super::change::{Owner, Present};
+use super::db::{Db, Fault, Row, SlotRow, VaultRow, move_aside};
+use super::error::{OpenError, Refused, SlotError, Unopenable};
+use super::place::{Place, io_error};
+use super::seal::{Binding, Key, Kind};
+use super::sealer::{Meta, Sealer, is_intact, unwrap};
+use super::view::{SlotView, VaultState};
+use crate::account::{Stored, StoredGrant};
+use crate::secret::{Sealed, Secret};
+
+/// The vault on disk, open or shut.
+pub(super) struct Store {
+    pub(super) place: Place,
+    /// Identifies this machine; see [`super::machine`].
+    machine: Zeroizing<Vec<u8>>,
+    pub(super) db: Option<Db>,
+    id: [u8; 16],
+    meta: Vec<u8>,
+    pub(super) sealer: Option<Sealer>,
+    foreign: bool,
+    tried: BTreeMap<String, Tried>,
+    moved_aside: Option<PathBuf>,
+}
+
+/// How the last attempt at a slot went.
+enum Tried {
+    Opened,
+    Failed(String),
+}
+
+impl Store {
+    /// Opens the vault if there is one. A damaged one is moved aside and reported as none.
+    pub(super) fn open(dir: &Path, machine: Zeroizing<Vec<u8>>) -> Result<Self, OpenError> {
+        let place = Place::hold(dir)?;
+        let mut store = Self {
+            place,
+            machine,
+            db: None,
+            id: [0; 16],
+            meta: Vec::new(),
+            sealer: None,
+            foreign: false,
+            tried: BTreeMap::new(),
+            moved_aside: None,
+        };
+        let path = store.path();
+        // An empty file is one whose making was cut short.
+        if std::fs::symlink_metadata(&path).map_or(true, |meta| meta.len() == 0) {
+            return Ok(store);
+        }
+        match Db::open(&path).and_then(|db| Ok((db.vault()?, db))) {
+            Ok((Some(row), db)) => store.take(row, db),
+            Ok((None, db)) => store.db = Some(db),
+            Err(Fault::Newer(found)) => return Err(OpenError::Newer { path, found, known: super::db::FORMAT_VERSION }),
+            Err(Fault::Disk(why)) => return Err(OpenError::Io { what: "open", path, why }),
+            Err(Fault::Damaged(why)) => {
+                let aside = move_aside(&path).map_err(|error| io_error("move aside", &path, &error))?;
+                tracing::error!("{} is damaged ({why}); it was moved to {}", path.display(), aside.display());
+                store.moved_aside = Some(aside);
+            }
+        }
+        Ok(store)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.place.file("vault.db")
+    }
+
+    fn take(&mut self, row: VaultRow, db: Db) {
+        if let Err(error) = db.extend_log() {
+            tracing::warn!("cannot extend the vault's log beforehand: {error}");
+        }
+        self.id = row.id;
+        self.meta = row.meta;
+        self.db = Some(db);
+    }
+
+    pub(super) fn state(&self) -> VaultState {
+        match (&self.sealer, self.exists()) {
+            (Some(_), _) => VaultState::Ready,
+            (None, true) => VaultState::Locked,
+            (None, false) => VaultState::NoVault,
+        }
+    }
+
+    pub(super) fn moved_aside(&self) -> Option<PathBuf> {
+        self.moved_aside.clone()
+    }
+
+    fn exists(&self) -> bool {
+        !self.meta.is_empty()
+    }
+
+    /// The id of the vault, or of the one about to be made.
+    pub(super) fn id(&mut self) -> [u8; 16] {
+        if self.id == [0; 16] {
+            super::seal::fill(&mut self.id);
+        }
+        self.id
+    }
+
+    /// Makes the vault with its first slot, and leaves it open.
+    pub(super) fn create(&mut self, mut slot: SlotRow, slot_key: &Key) -> Result<(), SlotError> {
+        if self.exists() {
+            return Err(SlotError::NotAllowed("there is a vault already".into()));
+        }
+        let sealer = Sealer::new(Key::random(), self.id());
+        sealer.wrap(slot_key, &mut slot);
+        let meta = sealer.seal_meta(&Meta { machine: self.machine_hash() });
+        let path = self.path();
+        let failed = |why: String| Refused::Disk(format!("cannot create {}: {why}", path.display()));
+        let mut db = match self.db.take() {
+            Some(db) => db,
+            None => Db::open(&path).map_err(|fault| failed(fault.to_string()))?,
+        };
+        let row = VaultRow { id: self.id, meta };
+        db.create(&row, &slot).map_err(|failure| failed(failure.to_string()))?;
+        self.take(row, db);
+        self.sealer = Some(sealer);
+        self.tried.insert(slot.id, Tried::Opened);
+        Ok(())
+    }
+
+    pub(super) fn slot_rows(&self) -> Result<Vec<SlotRow>, Refused> {
+        if !self.exists() {
+            return Err(Refused::NoVault);
+        }
+        self.db()?.slots().map_err(|fault| self.disk("read the slots of", &fault))
+    }
+
+    pub(super) fn slots(&self) -> Vec<SlotView> {
+        let view = |row: SlotRow| SlotView {
+            opened: matches!(self.tried.get(&row.id), Some(Tried::Opened)),
+            error: match self.tried.get(&row.id) {
+                Some(Tried::Failed(why)) => why.clone(),
+                Some(Tried::Opened) | None => String::new(),
+            },
+            id: row.id,
+            kind: row.kind,
+            created: row.created,
+        };
+        self.slot_rows().unwrap_or_default().into_iter().map(view).collect()
+    }
+
+    /// Tries the key that a slot gave.
+    pub(super) fn unlock(&mut self, slot: &SlotRow, slot_key: &Key) -> Result<(), SlotError> {
+        let result = self.try_key(slot, slot_key);
+        self.note(&slot.id, result.as_ref().map(|_| ()).map_err(Clone::clone));
+        let (sealer, meta) = result?;
+        self.foreign = meta.machine != self.machine_hash();
+        self.sealer = Some(sealer);
+        Ok(())
+    }
+
+    fn try_key(&self, slot: &SlotRow, slot_key: &Key) -> Result<(Sealer, Meta), SlotError> {
+        if !is_intact(&self.id, slot) {
+            return Err(SlotError::Permanent(format!("slot `{}` is damaged", slot.id)));
+        }
+        let sealer = unwrap(&self.id, slot_key, slot)
+            .map_err(|_| SlotError::WrongKey(format!("the key of slot `{}` is not the one", slot.id)))?;
+        let meta = sealer
+            .open_meta(&self.meta)
+            .map_err(|_| SlotError::Permanent("the vault's key check does not open: it is damaged".into()))?;
+        Ok((sealer, meta))
+    }
+
+    /// Remembers how a slot went, for [`Store::slots`].
+    pub(super) fn note(&mut self, slot: &str, result: Result<(), SlotError>) {
+        let tried = match result {
+            Ok(()) => Tried::Opened,
+            Err(why) => Tried::Failed(why.to_string()),
+        };
+        self.tried.insert(slot.to_owned(), tried);
+    }
+
+    /// Drops the key.
+    pub(super) fn lock(&mut self) {
+        self.sealer = None;
+        self.tried.clear();
+    }
+
+    /// Everything that is kept of these accounts.
+    pub(super) fn load(&self, accounts: Vec<(AccountName, Binding)>) -> Result<Vec<(AccountName, Stored)>, Refused> {
+        let sealer = self.sealer()?;
+        let load = |(name, binding): (AccountName, Binding)| {
+            let present = self.present(name.as_str())?;
+            let owner = Owner { account: name.as_str(), binding: &binding };
+            let stored = Stored { foreign: self.foreign, ..stored(sealer, &owner, &present) };
+            Ok((name, stored))
+        };
+        accounts.into_iter().map(load).collect()
+    }
+
+    /// What is stored of one account now.
+    pub(super) fn present(&self, account: &str) -> Result<Present, Refused> {
+        Ok(Present { grant: self.row(account, Kind::Grant)?, tokens: self.row(account, Kind::Tokens)? })
+    }
+
+    fn row(&self, account: &str, kind: Kind) -> Result<Option<Row>, Refused> {
+        self.db()?.row(account, kind).map_err(|fault| self.disk("read", &fault))
+    }
+
+    pub(super) fn reveal(&self, account: &str, binding: &Binding, token: &Sealed) -> Result<Secret, Unopenable> {
+        self.sealer()?.open_token(account, binding, token).map_err(|_| Unopenable::Sealed)
+    }
+
+    pub(super) fn client_secret(&self, account: &str) -> Result<Option<Secret>, Refused> {
+        let sealer = self.sealer()?;
+        let Some(row) = self.row(account, Kind::ClientSecret)? else { return Ok(None) };
+        let secret = sealer.open_client_secret(account, &row);
+        let damaged = |_| Refused::Damaged(format!("the client secret of `{account}` is damaged: put it in again"));
+        secret.map(Some).map_err(damaged)
+    }
+
+    pub(super) fn sealer(&self) -> Result<&Sealer, Refused> {
+        match self.state() {
+            VaultState::NoVault => Err(Refused::NoVault),
+            VaultState::Locked | VaultState::Ready => self.sealer.as_ref().ok_or(Refused::Locked),
+        }
+    }
+
+    fn db(&self) -> Result<&Db, Refused> {
+        self.db.as_ref().ok_or_else(|| Refused::Disk(format!("{} cannot be opened", self.path().display())))
+    }
+
+    fn disk(&self, what: &str, why: &Fault) -> Refused {
+        Refused::Disk(format!("cannot {what} {}: {why}", self.path().display()))
+    }
+
+    pub(super) fn adopted(&mut self, meta: Vec<u8>) {
+        self.meta = meta;
+        self.foreign = false;
+    }
+
+    pub(super) fn machine_hash(&self) -> [u8; 32] {
+        super::seal::hash([b"tokenkeeper machine 1", &self.id, &self.machine])
+    }
+}
+
+/// Reads rows under a binding.
+fn stored(sealer: &Sealer, owner: &Owner<'_>, present: &Present) -> Stored {
+    let Some(row) = &present.grant else { return Stored::default() };
+    let generation = row.generation;
+    if row.binding != *owner.binding {
+        let why = format!(
+            "the login of `{}` belongs to another issuer, client id or token endpoint: undo that edit, or sign in again",
+            owner.account
+        );
+        return Stored { generation, grant: Some(Err(why)), ..Stored::default() };
+    }
+    let Ok(body) = sealer.open_grant(owner.account, row) else {
+        let why = format!("the stored login of `{}` is damaged: sign in again", owner.account);
+        return Stored { generation, grant: Some(Err(why)), ..Stored::default() };
+    };
+    let tokens = present.tokens.as_ref().filter(|row| row.binding == *owner.binding);
+    Stored {
+        generation,
+        grant: body
+            .facts
+            .map(|facts| Ok(StoredGrant { generation, token: body.token, previous: body.previous, facts })),
+        intent: body.intent,
+        tokens: tokens.and_then(|row| sealer.open_tokens(owner.account, row).ok()).unwrap_or_default(),
+        foreign: false,
+    }
+}
