@@ -12,7 +12,7 @@ use tokenkeeper_config::AccountName;
 
 pub(crate) use account::{Add, FlowWord, Login, Named, Secret};
 pub(crate) use keeper::{Completions, Man, Setup, Slot, SlotCommand, SlotKind, SlotSpec};
-pub(crate) use show::{ConfigCommand, Providers, Status, Watch};
+pub(crate) use show::{ConfigCommand, Doctor, Providers, Status, Watch};
 pub(crate) use token::{Exec, Header, KindWord, Refresh, Token, Wanted};
 
 /// The commands by what a person wants, as `tokenkeeper help` prints them. A test holds it against the real list.
@@ -31,6 +31,7 @@ Use:
 Look:
   status       Show the accounts and the vault
   watch        Print a line whenever something happens
+  doctor       Look for what is wrong, and say what to do
   providers    List the providers that need little configuration
   config       Check the configuration
 
@@ -83,6 +84,7 @@ pub(crate) enum Command {
     Refresh(Refresh),
     Status(Status),
     Watch(Watch),
+    Doctor(Doctor),
     Providers(Providers),
     /// Check the configuration
     #[command(subcommand)]

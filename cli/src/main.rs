@@ -4,6 +4,7 @@ mod args;
 
 mod account;
 mod add;
+mod doctor;
 mod exec;
 mod login;
 mod setup;
@@ -67,6 +68,7 @@ async fn answer(command: Command) -> Result<ExitCode, Fault> {
         Command::Reload => account::reload().await,
         Command::Status(args) => show::status::run(args).await,
         Command::Watch(args) => show::watch::run(args).await,
+        Command::Doctor(args) => return doctor::run(args).await,
         Command::Providers(args) => show::providers::run(&args),
         Command::Config(ConfigCommand::Check) => show::config::check(),
         Command::Lock => vault::lock().await,

@@ -1,7 +1,7 @@
 //! `setup`: the unit, the activation file, the vault, the running keeper; and taking them back. Each step finds what is
 //! there already, so it may be run again at any time.
 
-mod daemon;
+pub(crate) mod daemon;
 pub(crate) mod files;
 pub(crate) mod machine;
 mod slot;

@@ -43,10 +43,12 @@ impl Default for KeeperSettings {
 
 impl Words for HostApps {
     const WORDS: &'static [(&'static str, Self)] = &[("allow", Self::Allow), ("ask", Self::Ask)];
+    const NOT_YET: &'static [&'static str] = &["ask"];
 }
 
 impl Words for OnScreenLock {
     const WORDS: &'static [(&'static str, Self)] = &[("keep", Self::Keep), ("lock", Self::Lock)];
+    const NOT_YET: &'static [&'static str] = &["lock"];
 }
 
 impl KeeperSettings {

@@ -31,5 +31,5 @@ pub use keys::account_keys;
 pub use load::{Account, Config, Loaded, MAX_FILE};
 pub use name::{AccountName, BadName};
 pub use places::{NoHome, Places, Specifiers};
-pub use preset::{ClientSecret, Need, Preset, Summary, preset, providers};
+pub use preset::{ClientSecret, Need, Preset, preset, providers};
 pub use write::{Value, render_account};

@@ -52,6 +52,6 @@ const OURS: &[(&str, &str)] = &[
     ("code_verifier", "remove it: PKCE is always on"),
     ("code_challenge", "remove it: PKCE is always on"),
     ("code_challenge_method", "remove it: it is always S256"),
-    ("request_uri", "write par = \"on\" as a key of the account"),
-    ("dpop_jkt", "write dpop = \"on\" as a key of the account"),
+    ("request_uri", "remove it: `par` decides"),
+    ("dpop_jkt", "remove it: `dpop` decides"),
 ];

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use serde::Serialize;
 use toml::de::DeTable;
 
 use crate::Specifiers;
@@ -34,7 +33,8 @@ pub struct Preset {
     pub register_hint: Option<String>,
     /// What to know before signing in.
     pub notes: Vec<String>,
-    /// For a well-known failure (the `error` of the answer, or a word of ours), what usually helps.
+    /// What usually helps against a well-known failure: the `error` of an answer, `no_refresh_token` (a login without
+    /// one, though offline access was asked for) or `redirect_mismatch` (nobody came back).
     pub hints: BTreeMap<String, String>,
     /// Where the facts were read.
     pub sources: Vec<String>,
@@ -43,26 +43,8 @@ pub struct Preset {
     pub(crate) keys: Keys,
 }
 
-/// A preset as JSON shows it.
-#[derive(Debug, Serialize)]
-pub struct Summary<'p> {
-    name: &'p str,
-    title: &'p str,
-    needs: &'p [Need],
-    domain: Option<&'p str>,
-    client_secret: ClientSecret,
-    device: bool,
-    scopes: &'p [String],
-    redirect_uris: Vec<String>,
-    register: Option<String>,
-    register_hint: Option<&'p str>,
-    notes: &'p [String],
-    hints: &'p BTreeMap<String, String>,
-    sources: &'p [String],
-}
-
 /// An account key that a person has to fill in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Need {
     /// The key.
     pub key: &'static str,
@@ -71,8 +53,7 @@ pub struct Need {
 }
 
 /// Whether a client secret goes with the client ID.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientSecret {
     /// Tokens come only with it.
     Needed,
@@ -125,30 +106,6 @@ impl Preset {
         Redirect::of(&self.keys)
     }
 
-    /// What usually helps against a failure: the `error` of an answer, `no_refresh_token` or `redirect_mismatch`.
-    pub fn hint(&self, failure: &str) -> Option<&str> {
-        self.hints.get(failure).map(String::as_str)
-    }
-
-    /// What a program may want to know, for `tokenkeeper providers --json`.
-    pub fn summary(&self) -> Summary<'_> {
-        Summary {
-            name: &self.name,
-            title: &self.title,
-            needs: &self.needs,
-            domain: self.domain(),
-            client_secret: self.client_secret,
-            device: self.device,
-            scopes: self.scopes(),
-            redirect_uris: self.redirect().uris(),
-            register: self.register_page(None),
-            register_hint: self.register_hint.as_deref(),
-            notes: &self.notes,
-            hints: &self.hints,
-            sources: &self.sources,
-        }
-    }
-
     /// The registration page for this domain.
     pub fn register_page(&self, domain: Option<&str>) -> Option<String> {
         let page = self.register.as_deref()?;
@@ -156,12 +113,6 @@ impl Preset {
             Some(domain) => Some(page.replace("{domain}", domain)),
             None => Some(page.to_owned()),
         }
-    }
-
-    /// The extra parameters of the authorization request when the account says nothing.
-    pub fn authorize_params(&self) -> &BTreeMap<String, String> {
-        static NONE: BTreeMap<String, String> = BTreeMap::new();
-        self.keys.authorize_params.as_ref().map_or(&NONE, |found| &found.value.0)
     }
 }
 

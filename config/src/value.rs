@@ -13,6 +13,9 @@ use crate::table::{Item, Read};
 /// A type whose values are written as words.
 pub(crate) trait Words: Copy + 'static {
     const WORDS: &'static [(&'static str, Self)];
+
+    /// Words that nothing acts on yet. Taking them silently would promise a protection that is not there.
+    const NOT_YET: &'static [&'static str] = &[];
 }
 
 impl<T: Words> Read for T {
@@ -20,6 +23,11 @@ impl<T: Words> Read for T {
         let words = || T::WORDS.iter().map(|(word, _)| *word);
         let all = words().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
         let text = item.text(&format!("one of {all}"))?;
+        if T::NOT_YET.contains(&text) {
+            let others = words().filter(|word| !T::NOT_YET.contains(word)).map(|word| format!("\"{word}\""));
+            let remedy = format!("write {} for now, or remove the line", others.collect::<Vec<_>>().join(" or "));
+            return Err(item.fault(format!("`{}` cannot be \"{text}\" yet", item.key), remedy));
+        }
         if let Some((_, value)) = T::WORDS.iter().find(|(word, _)| *word == text) {
             return Ok(*value);
         }
@@ -52,6 +60,7 @@ impl Words for Flow {
 
 impl Words for Switch {
     const WORDS: &'static [(&'static str, Self)] = &[("auto", Self::Auto), ("on", Self::On), ("off", Self::Off)];
+    const NOT_YET: &'static [&'static str] = &["on"];
 }
 
 impl Words for Rotation {

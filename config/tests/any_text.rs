@@ -62,7 +62,7 @@ proptest! {
 
     #[test]
     fn with_a_piece_torn_out(from in 0..400_usize, to in 0..400_usize) {
-        let good = "[keeper]\nhost_apps = \"ask\"\n[account.work]\nprovider = \"auth0\"\ndomain = \"acme.eu.auth0.com\"\nclient_id = \"c\"\n\
+        let good = "[keeper]\nproxy = \"http://[::1]:1\"\n[account.work]\nprovider = \"auth0\"\ndomain = \"acme.eu.auth0.com\"\nclient_id = \"c\"\n\
             scopes = [\"openid\"]\nauthorize_params = { prompt = \"\" }\n[[account.work.token_file]]\npath = \"%h/t\"\n";
         let (from, to) = (from.min(to).min(good.len()), from.max(to).min(good.len()));
         check(&format!("{}{}", &good[..from], &good[to..]))?;

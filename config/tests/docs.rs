@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use tokenkeeper_config::{ClientSecret, Config, Flow, Preset, Specifiers, account_keys, preset, providers};
+use tokenkeeper_config::{ClientSecret, Config, Preset, Specifiers, account_keys, preset, providers};
 
 fn docs(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name)
@@ -118,27 +118,18 @@ fn providers_page() -> String {
          What `provider = \"…\"` brings along. Any other server with OpenID Connect or RFC 8414 discovery needs no preset:\n\
          write its `issuer`. Every key can be overridden in an account ([configuration.md](configuration.md)). The client is\n\
          your own: none is shipped.\n\n\
-         | provider | for | you need | signs in by |\n|---|---|---|---|\n",
+         | provider | for | you need |\n|---|---|---|\n",
     );
     for preset in providers() {
         let needs: Vec<_> = preset.needs.iter().map(|need| format!("`{}`", need.key)).collect();
         let secret = if preset.client_secret == ClientSecret::Needed { ", a client secret" } else { "" };
-        let by = flows(preset);
         let (name, title) = (&preset.name, &preset.title);
-        writeln!(page, "| [{name}](#{name}) | {title} | {}{secret} | {by} |", needs.join(", ")).expect("memory");
+        writeln!(page, "| [{name}](#{name}) | {title} | {}{secret} |", needs.join(", ")).expect("memory");
     }
     for preset in providers() {
         section(&mut page, preset).expect("memory");
     }
     page
-}
-
-fn flows(preset: &Preset) -> &'static str {
-    match (preset.flow(), preset.device) {
-        (Flow::Device, _) => "device, browser",
-        (_, true) => "browser, device",
-        (_, false) => "browser",
-    }
 }
 
 fn section(page: &mut String, preset: &Preset) -> std::fmt::Result {

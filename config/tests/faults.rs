@@ -59,6 +59,8 @@ fn the_keeper() {
         &[
             "host_apps = \"alow\"",
             "host_apps = \"never\"",
+            "host_apps = \"ask\"",
+            "on_screen_lock = \"lock\"",
             "tokens_in_messages = \"yes\"",
             "on_screen_lock = 1",
             "proxy = \"acme:3128\"",
@@ -169,6 +171,7 @@ fn the_other_keys() {
             "redirect_path = \"callback\"",
             "redirect_path = \"/call back?x\"",
             "dpop = true",
+            "dpop = \"on\"",
             "par = \"yes\"",
             "rotation = \"always\"",
             "refresh_kills_token = \"no\"",

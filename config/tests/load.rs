@@ -68,9 +68,9 @@ fn the_example_of_the_documentation_means_what_it_says() {
     let loaded = parse(
         r#"
         [keeper]
-        host_apps = "ask"
+        host_apps = "allow"
         tokens_in_messages = false
-        on_screen_lock = "lock"
+        on_screen_lock = "keep"
         proxy = "http://proxy.acme.example:3128"
 
         [account.work]
@@ -93,9 +93,9 @@ fn the_example_of_the_documentation_means_what_it_says() {
     assert_eq!(
         loaded.keeper,
         Ok(KeeperSettings {
-            host_apps: HostApps::Ask,
+            host_apps: HostApps::Allow,
             tokens_in_messages: false,
-            on_screen_lock: OnScreenLock::Lock,
+            on_screen_lock: OnScreenLock::Keep,
             proxy: Some("http://proxy.acme.example:3128".parse().expect("an address")),
         })
     );
@@ -187,7 +187,7 @@ fn every_key_is_understood() {
         redirect_path = "/cb"
         authorize_params = { acr_values = "x" }
         token_params = { y = "z" }
-        dpop = "on"
+        dpop = "auto"
         par = "off"
         rotation = "rotating"
         replay_window = "30s"
@@ -212,7 +212,7 @@ fn every_key_is_understood() {
     assert_eq!((work.scopes, work.scope_separator), (vec!["a".to_owned(), "b".to_owned()], ','));
     assert_eq!(work.resources, ["https://a.example", "https://b.example"]);
     assert_eq!(work.redirect.uris(), ["http://[::1]:8400/cb", "http://[::1]:8401/cb"]);
-    assert_eq!((work.dpop, work.par), (Switch::On, Switch::Off));
+    assert_eq!((work.dpop, work.par), (Switch::Auto, Switch::Off));
     assert_eq!((work.rotation, work.replay_window), (Rotation::Rotating, Some(Duration::from_secs(30))));
     assert_eq!(work.scope_narrowing, ScopeNarrowing::PerRequest);
     assert!(work.refresh_kills_token);
@@ -243,14 +243,14 @@ fn a_fault_inside_an_account_leaves_the_others() {
 #[test]
 fn drop_ins_are_read_in_name_order_after_the_main_file() {
     let home = Home::new();
-    home.write("config.toml", format!("[keeper]\nhost_apps = \"ask\"\n[account.a]\n{GOOD}"));
-    home.write("config.d/20.toml", "[keeper]\nhost_apps = \"allow\"\n");
-    home.write("config.d/10.toml", format!("[keeper]\nhost_apps = \"ask\"\n[account.b]\n{GOOD}"));
+    home.write("config.toml", format!("[keeper]\ntokens_in_messages = false\n[account.a]\n{GOOD}"));
+    home.write("config.d/20.toml", "[keeper]\ntokens_in_messages = true\n");
+    home.write("config.d/10.toml", format!("[keeper]\ntokens_in_messages = false\n[account.b]\n{GOOD}"));
     home.write("config.d/.hidden.toml", "nonsense");
     home.write("config.d/notes.txt", "nonsense");
     let loaded = home.load();
     assert_eq!(loaded.faults, []);
-    assert_eq!(loaded.keeper.map(|keeper| keeper.host_apps), Ok(HostApps::Allow));
+    assert_eq!(loaded.keeper.map(|keeper| keeper.tokens_in_messages), Ok(true));
     assert_eq!(loaded.accounts[&name("b")].source, home.places.drop_in_dir().join("10.toml"));
     assert_eq!(loaded.accounts.len(), 2);
 }
@@ -284,7 +284,7 @@ fn a_file_that_does_not_parse_is_told_apart_from_one_that_is_gone() {
 
 #[test]
 fn a_mistake_never_loosens_a_setting() {
-    let strict = "[keeper]\nhost_apps = \"ask\"\n";
+    let strict = "[keeper]\ntokens_in_messages = false\n";
     assert!(parse(&format!("{strict}proxy = 1")).keeper.is_err());
     let home = Home::new();
     home.write("config.toml", strict);

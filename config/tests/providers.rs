@@ -182,10 +182,3 @@ fn what_is_known_of_microsoft_and_github() {
         Some("https://github.com/settings/apps/new")
     );
 }
-
-#[test]
-fn a_preset_can_be_shown_as_json() {
-    let shown =
-        serde_json::to_string_pretty(&preset("keycloak").expect("a preset").summary()).expect("it is plain data");
-    insta::assert_snapshot!(shown);
-}

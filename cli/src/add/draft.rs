@@ -101,8 +101,11 @@ impl Draft {
             return Ok(());
         }
         let options: Vec<String> = missing.iter().map(|key| format!("--{}", key.replace('_', "-"))).collect();
-        Err(Fault::usage(format!("still needed: {}", options.join(", ")))
-            .hint("`tokenkeeper providers PROVIDER` shows how each looks and where to register a client"))
+        let hint = match self.preset() {
+            Some(preset) => format!("`tokenkeeper providers {}` shows where to register a client", preset.name),
+            None => "register a native or public client at the server; it gives you a client ID".to_owned(),
+        };
+        Err(Fault::usage(format!("still needed: {}", options.join(", "))).hint(hint))
     }
 
     /// The keys that the preset, or any server, needs and that are not known yet.

@@ -42,6 +42,23 @@ pub(crate) struct Watch {
     pub(crate) exec: Vec<OsString>,
 }
 
+/// Look for what is wrong, and say what to do
+///
+/// Looks at the session bus, the keeper's unit and activation file, the vault and its slots, the clock, the
+/// configuration and every account. Ends with exit code 1 if something needs you.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  tokenkeeper doctor\n  tokenkeeper doctor --report > report.txt   # names no account, server or person"
+)]
+pub(crate) struct Doctor {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print a report for a bug report: without names of accounts, servers, people or files of yours
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) report: bool,
+}
+
 /// List the providers that need little configuration
 ///
 /// Any other server works too, with `tokenkeeper add NAME --issuer URL --client-id ID`.

@@ -44,6 +44,12 @@ pub(crate) fn ask(program: &str, args: &[&str]) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
+/// What a program prints, trimmed, whether it succeeds or not; `None` when it cannot be run.
+pub(crate) fn said(program: &str, args: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(args).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
 /// Runs a program that changes something; its own words if it fails.
 ///
 /// # Errors

@@ -46,3 +46,28 @@ pub enum Denied {
     #[error("{0}")]
     Failed(String),
 }
+
+impl Denied {
+    /// The error's name on the bus, without its prefix.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::LoginRequired(_) => "LoginRequired",
+            Self::Unavailable { .. } => "Unavailable",
+            Self::Locked | Self::NotOpened(_) => "Locked",
+            Self::NoVault => "NoVault",
+            Self::NotPermitted(_) => "NotPermitted",
+            Self::Misconfigured(_) => "Misconfigured",
+            Self::InsufficientScope(_) => "InsufficientScope",
+            Self::UnknownAccount(_) => "UnknownObject",
+            Self::Held(_) => "Held",
+            Self::Cancelled => "Cancelled",
+            Self::Busy(_) => "Busy",
+            Self::ShuttingDown => "ShuttingDown",
+            Self::InvalidArgs(_) => "InvalidArgs",
+            Self::NotSupported(_) => "NotSupported",
+            Self::LimitsExceeded(_) => "LimitsExceeded",
+            Self::InteractiveAuthorizationRequired(_) => "InteractiveAuthorizationRequired",
+            Self::Failed(_) => "Failed",
+        }
+    }
+}

@@ -12,6 +12,7 @@ use crate::oauth::Metadata;
 use crate::secret::{Sealed, Secret};
 
 /// One thing to do.
+#[allow(missing_docs, reason = "the fields are named for their types")]
 pub enum Effect {
     /// Answer a caller of GetToken. Every waiter gets exactly one `Reply`, `ReplyDone` or `Deny`.
     Reply { waiter: WaiterId, served: Served },
@@ -40,6 +41,7 @@ pub enum Effect {
 }
 
 /// A token request, without the parts that the vault keeps.
+#[allow(missing_docs, reason = "the fields are named for their types")]
 pub enum Exchange {
     /// RFC 6749 §4.1.3 with RFC 7636 §4.5.
     Code { code: Secret, verifier: Secret, redirect_uri: String },
@@ -50,6 +52,7 @@ pub enum Exchange {
 }
 
 /// What a commit changes: all of it or nothing, compared and swapped on the generation that is stored now.
+#[allow(missing_docs, reason = "the fields are named for their types")]
 pub enum Change {
     /// Note down that a rotating token is about to be sent (P1), or that it was not.
     Intent { generation: u64, intent: Option<Intent> },
@@ -82,6 +85,7 @@ pub struct Served {
 }
 
 /// How a login goes.
+#[allow(missing_docs, reason = "the fields are named for their types")]
 pub enum Progress {
     /// Open this address; `user_code` only in the device flow. `expires_in` until the request fails.
     Uri { uri: String, user_code: Option<String>, expires_in: Duration },
@@ -95,6 +99,7 @@ pub enum Progress {
 
 /// What the person's browser shows at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are named for their types")]
 pub enum Page {
     /// The refresh token is durable.
     Stored { account: String, subject: Option<String>, issuer: String },
@@ -104,6 +109,7 @@ pub enum Page {
 
 /// Something a person should hear of.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are named for their types")]
 pub enum Notice {
     /// A login is needed; the cause, a sentence.
     LoginNeeded { why: String },

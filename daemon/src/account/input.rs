@@ -81,6 +81,7 @@ pub struct Entropy {
 }
 
 /// Everything that can happen to an account.
+#[allow(missing_docs, reason = "the fields are named for their types")]
 pub enum Input {
     /// Its definition was read or changed; `Err` = a fault in the config, for people.
     Defined(Result<Arc<Definition>, String>),
@@ -143,6 +144,9 @@ pub struct DiscoveryFailed {
     /// Whether the configuration has to change (wrong issuer, endpoint not https).
     pub misconfigured: bool,
 }
+
+/// [`TokenKey::DEFAULT`] with an address.
+pub(super) static DEFAULT_KEY: TokenKey = TokenKey::DEFAULT;
 
 impl TokenKey {
     /// The token that is asked for when nothing is said.

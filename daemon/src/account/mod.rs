@@ -4,6 +4,9 @@
 //! Invariants held here (architecture.md numbers): 1 one token request in flight per lineage; 2 nobody is answered
 //! before the new refresh token is durable; 3 a token whose successor is durable is never sent again; 8 a redirect is
 //! accepted once, for the login that made it; 9 being offline is never being logged out.
+//!
+//! To read it: an input lands in `machine`, which hands it to the file that is named for it; `tend` then starts what is
+//! due. `errand` is the one thing under way, `holding` is what there is to lose.
 
 mod denied;
 mod effect;
@@ -11,8 +14,31 @@ mod input;
 mod record;
 mod status;
 
+mod machine;
+
+mod asks;
+mod commit;
+mod exchange;
+mod granted;
+mod setback;
+mod tend;
+
+mod login;
+mod logout;
+mod published;
+mod redeem;
+mod vaulted;
+
+mod codec;
+mod errand;
+mod holding;
+mod schedule;
+mod tokens;
+mod waiters;
+
 pub use denied::Denied;
 pub use effect::{Change, Effect, Exchange, Notice, Page, Progress, Served};
 pub use input::{DiscoveryFailed, Entropy, Input, LoginOptions, RequestId, Ticket, TokenAsk, TokenKey, WaiterId};
+pub use machine::Account;
 pub use record::{Ended, Facts, Intent, NewGrant, NewToken, RefreshToken, Stored, StoredGrant, StoredToken};
 pub use status::{State, Status};

@@ -1,0 +1,76 @@
+//! Where the lifecycle meets the OAuth codec: ID tokens as evidence of who signed in.
+
+use tokenkeeper_config::Definition;
+
+use crate::oauth::id_token::{self, Expected, IdTokenProblem};
+use crate::oauth::{IdClaims, Metadata};
+use crate::secret::Secret;
+use crate::time::Wall;
+
+/// Why a refresh's ID token is not served.
+pub(super) enum IdProblem {
+    /// It speaks of somebody else, or of another server or client (OpenID Connect Core §12.2).
+    Mismatch(String),
+    /// It could not be verified with the keys at hand, which may be old.
+    UnknownKey,
+    /// It proves nothing.
+    Other(String),
+}
+
+/// Checks the ID token of a login; `None` = there is no issuer to check it against.
+pub(super) fn id_token_at_login(
+    token: &Secret,
+    nonce: &Secret,
+    access_token: &Secret,
+    definition: &Definition,
+    metadata: &Metadata,
+    now: Wall,
+) -> Result<Option<IdClaims>, IdTokenProblem> {
+    check(token, Some(nonce), access_token, definition, metadata, now)
+}
+
+/// Checks the ID token of a refresh against the login's claims.
+pub(super) fn id_token_at_refresh(
+    token: &Secret,
+    login: Option<&IdClaims>,
+    access_token: &Secret,
+    definition: &Definition,
+    metadata: &Metadata,
+    now: Wall,
+) -> Result<IdClaims, IdProblem> {
+    let mismatch = |what: &dyn std::fmt::Display| {
+        IdProblem::Mismatch(format!("the server's new ID token is not of the login that was made here: {what}"))
+    };
+    match check(token, None, access_token, definition, metadata, now) {
+        Ok(Some(claims)) => match login {
+            Some(login) if !id_token::same_person(login, &claims) => Err(mismatch(&"another person, server or client")),
+            Some(_) | None => Ok(claims),
+        },
+        Ok(None) => Err(IdProblem::Other("there is no issuer to check it against".to_owned())),
+        Err(problem @ (IdTokenProblem::Issuer(_) | IdTokenProblem::Audience)) => Err(mismatch(&problem)),
+        Err(IdTokenProblem::UnknownKey) => Err(IdProblem::UnknownKey),
+        Err(problem) => Err(IdProblem::Other(problem.to_string())),
+    }
+}
+
+fn check(
+    token: &Secret,
+    nonce: Option<&Secret>,
+    access_token: &Secret,
+    definition: &Definition,
+    metadata: &Metadata,
+    now: Wall,
+) -> Result<Option<IdClaims>, IdTokenProblem> {
+    let Some(issuer) = metadata.issuer.as_deref().or(definition.issuer.as_deref()) else { return Ok(None) };
+    let expected = Expected {
+        issuer,
+        client_id: &definition.client_id,
+        nonce,
+        access_token: Some(access_token),
+        now,
+        max_age: None,
+        keys: metadata.keys.as_deref(),
+        algorithms: metadata.id_token_signing_alg_values_supported.as_deref().unwrap_or_default(),
+    };
+    id_token::check(token, &expected).map(Some)
+}

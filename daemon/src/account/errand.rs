@@ -1,0 +1,137 @@
+//! The one thing under way: a state is named for what is awaited. That there is one field for it is what keeps a lineage
+//! from being exchanged twice at a time.
+
+use std::sync::Arc;
+
+use tokenkeeper_config::Definition;
+
+use super::effect::Change;
+use super::input::{DEFAULT_KEY, RequestId, Ticket, TokenKey};
+use super::record::{Ended, Facts};
+use super::tokens::Cached;
+use crate::secret::{Sealed, Secret};
+use crate::time::{Boot, Now};
+
+/// What is awaited.
+pub(super) enum Errand {
+    /// Nothing.
+    None,
+    /// P1: the intent becomes durable; then the token is sent.
+    Intending { ticket: Ticket, attempt: Attempt },
+    /// P2: the answer.
+    Asking { ticket: Ticket, attempt: Attempt },
+    /// P4: the change becomes durable; then whoever it concerns hears of it.
+    Saving { ticket: Ticket, then: Then, again: Option<Again> },
+    /// The change could not be committed: it lives here until the next try.
+    Unsaved { change: Box<Change>, then: Then, again: Again, retry_at: Boot },
+}
+
+/// A token request from its first thought to its answer.
+pub(super) struct Attempt {
+    pub(super) what: What,
+    pub(super) definition: Arc<Definition>,
+    /// When it was sent.
+    pub(super) sent: Now,
+    /// How often this token was sent with no answer before.
+    pub(super) lost_before: u32,
+    /// An intent for it is durable.
+    pub(super) intended: bool,
+    /// It was repeated without its optional scope or with another nonce.
+    pub(super) repeated: bool,
+}
+
+/// What is asked for.
+pub(super) enum What {
+    Refresh { token: Sealed, key: TokenKey },
+    ClientCredentials { key: TokenKey },
+    Code { request: RequestId, nonce: Secret, scopes: Vec<String> },
+}
+
+/// What follows a commit.
+pub(super) enum Then {
+    /// A grant: from a refresh, a login or an import.
+    Grant(Box<Fresh>),
+    /// The grant is forgotten.
+    Forgotten,
+    /// This machine took the vault over.
+    Adopted { request: RequestId },
+    /// Nobody waits for it: an intent that is withdrawn, a lineage that ended.
+    Nothing,
+}
+
+/// A grant that is being stored, and the tokens that came with it.
+pub(super) struct Fresh {
+    pub(super) generation: u64,
+    /// The stored token goes on; `None` = the commit seals another, or there is none.
+    pub(super) kept: Option<Sealed>,
+    pub(super) facts: Facts,
+    pub(super) ended: Option<Ended>,
+    pub(super) tokens: Vec<Cached>,
+    /// All tokens that were made before are worthless.
+    pub(super) replaces_all: bool,
+    pub(super) sent: Now,
+    pub(super) source: Source,
+}
+
+/// What made a grant.
+pub(super) enum Source {
+    /// A refresh for this key; `Err` = its token is not served, a sentence for people.
+    Refresh { key: TokenKey, served: Result<(), String> },
+    /// An answer that brought a refresh token and nothing of use.
+    Salvaged { why: String },
+    /// Somebody signed in.
+    Login { request: RequestId },
+    /// Somebody gave a refresh token.
+    Import { request: RequestId },
+    /// The sealed token of an ended lineage was deleted.
+    Expired,
+}
+
+/// How it went so far with a change that could not be committed.
+pub(super) struct Again {
+    pub(super) why: String,
+    pub(super) failures: u32,
+}
+
+impl Attempt {
+    /// Which token it brings.
+    pub(super) fn key(&self) -> &TokenKey {
+        match &self.what {
+            What::Refresh { key, .. } | What::ClientCredentials { key } => key,
+            What::Code { .. } => &DEFAULT_KEY,
+        }
+    }
+}
+
+impl Errand {
+    pub(super) fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
+
+    /// A token is on its way.
+    pub(super) fn is_exchange(&self) -> bool {
+        match self {
+            Self::Intending { .. } | Self::Asking { .. } | Self::Saving { then: Then::Grant(_), .. } => true,
+            Self::None | Self::Saving { .. } | Self::Unsaved { .. } => false,
+        }
+    }
+
+    /// Why something is not durable although it should be.
+    pub(super) fn unsaved(&self) -> Option<&str> {
+        match self {
+            Self::Unsaved { again, .. } | Self::Saving { again: Some(again), .. } => Some(&again.why),
+            Self::None | Self::Intending { .. } | Self::Asking { .. } | Self::Saving { again: None, .. } => None,
+        }
+    }
+
+    /// Tokens that came with a grant which could not be made durable yet.
+    pub(super) fn unsaved_tokens(&self) -> &[Cached] {
+        match self {
+            Self::Unsaved { then: Then::Grant(fresh), .. }
+            | Self::Saving { then: Then::Grant(fresh), again: Some(_), .. } => &fresh.tokens,
+            Self::None | Self::Intending { .. } | Self::Asking { .. } | Self::Saving { .. } | Self::Unsaved { .. } => {
+                &[]
+            }
+        }
+    }
+}

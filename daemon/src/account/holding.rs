@@ -1,0 +1,227 @@
+//! What an open vault holds of an account, and what stands in the way of its next refresh.
+
+use tokenkeeper_config::{Definition, Flow};
+
+use super::input::TokenKey;
+use super::record::{Ended, Facts};
+use super::tokens::{Age, Tokens};
+use crate::secret::Sealed;
+use crate::time::{Boot, Moment, Now, Wall};
+
+/// The vault, as far as this account is concerned.
+pub(super) enum Vault {
+    /// Nothing is held.
+    Locked,
+    /// Locked, but an exchange or a commit is still under way: its outcome is saved, nobody is served.
+    Closing(Holding),
+    /// Open.
+    Open(Holding),
+}
+
+/// Everything that an open vault gives.
+pub(super) struct Holding {
+    /// The last generation ever given.
+    pub(super) generation: u64,
+    pub(super) grant: Grant,
+    pub(super) trouble: Trouble,
+    pub(super) tokens: Tokens,
+    /// Keys that were asked for while their token was still good: refreshed when there is time.
+    pub(super) wanted: Vec<TokenKey>,
+    /// Keys that the server does not give, with the reason. Forgotten when the definition changes.
+    pub(super) refused: Vec<(TokenKey, String)>,
+    /// The server refuses narrower scopes at a refresh, whatever the definition says.
+    pub(super) narrows_no_more: bool,
+    /// When somebody last asked for a token.
+    pub(super) asked_at: Option<Boot>,
+    /// When a caller's `rejected` last caused a refresh.
+    pub(super) rejected_at: Option<Boot>,
+    /// Scheduled refreshes that were due when the machine woke up, booted or got its network wait until then.
+    pub(super) spread_until: Option<Boot>,
+}
+
+/// The grant.
+pub(super) enum Grant {
+    /// Nobody is signed in.
+    None {
+        /// Somebody was, and logged out.
+        logged_out: bool,
+    },
+    /// It is stored and cannot be opened.
+    Unopenable { why: String },
+    /// It is in use.
+    Live(Lineage),
+    /// The vault belongs to another machine: nothing is refreshed until it is adopted.
+    Foreign(Lineage),
+    /// It is no longer usable, or a person has to decide; the token stays sealed.
+    Ended(Lineage, Ended),
+}
+
+/// A grant that can be opened.
+#[derive(Clone)]
+pub(super) struct Lineage {
+    /// `None` = the account lives without (client credentials, tokens that never expire).
+    pub(super) token: Option<Sealed>,
+    /// `ended` is always `None` here: [`Grant::Ended`] says it.
+    pub(super) facts: Facts,
+    /// How long ago it last worked.
+    pub(super) worked: Age,
+}
+
+/// What stands in the way of the next refresh.
+pub(super) enum Trouble {
+    None,
+    /// The server did not act on the last try.
+    Waiting(Waiting),
+    /// The answer was lost: the token may be spent.
+    Lost(Lost),
+    /// Refused for reasons that may pass.
+    Refused(Refused),
+    /// Trying again would not help until the configuration or the server's changes.
+    Stopped {
+        why: String,
+    },
+    /// The refresh token cannot be opened under the present definition.
+    Sealed {
+        why: String,
+    },
+}
+
+pub(super) struct Waiting {
+    pub(super) why: String,
+    pub(super) failures: u32,
+    pub(super) retry_at: Boot,
+    /// The server named the time (`Retry-After`): nobody comes earlier, not even a person.
+    pub(super) ordered: bool,
+}
+
+pub(super) struct Lost {
+    pub(super) why: String,
+    /// When the token was first sent.
+    pub(super) first: Moment,
+    /// How often it was sent with no answer.
+    pub(super) sends: u32,
+    /// When the last of these came to nothing.
+    pub(super) last: Boot,
+    /// A later try that did not reach the server waits until then.
+    pub(super) not_before: Boot,
+    /// Later tries that did not reach the server.
+    pub(super) failures: u32,
+}
+
+pub(super) struct Refused {
+    pub(super) why: String,
+    /// Tries by the clock; those at network-up do not count.
+    pub(super) tries: u32,
+    pub(super) last: Boot,
+    pub(super) retry_at: Boot,
+    /// The next try is one at network-up; after it the clock goes on as it was.
+    pub(super) extra: Option<Boot>,
+}
+
+impl Vault {
+    pub(super) fn open(&self) -> Option<&Holding> {
+        match self {
+            Self::Open(holding) => Some(holding),
+            Self::Locked | Self::Closing(_) => None,
+        }
+    }
+
+    pub(super) fn open_mut(&mut self) -> Option<&mut Holding> {
+        match self {
+            Self::Open(holding) => Some(holding),
+            Self::Locked | Self::Closing(_) => None,
+        }
+    }
+
+    /// Also while it is closing: for whatever is still under way.
+    pub(super) fn held_mut(&mut self) -> Option<&mut Holding> {
+        match self {
+            Self::Open(holding) | Self::Closing(holding) => Some(holding),
+            Self::Locked => None,
+        }
+    }
+}
+
+impl Holding {
+    pub(super) fn new(generation: u64, grant: Grant) -> Self {
+        Self {
+            generation,
+            grant,
+            trouble: Trouble::None,
+            tokens: Tokens::default(),
+            wanted: Vec::new(),
+            refused: Vec::new(),
+            narrows_no_more: false,
+            asked_at: None,
+            rejected_at: None,
+            spread_until: None,
+        }
+    }
+
+    /// Scopes of the grant, or those asked for where it does not say.
+    pub(super) fn scopes<'a>(&'a self, definition: &'a Definition) -> &'a [String] {
+        match self.grant.lineage() {
+            Some(lineage) if !lineage.facts.scopes.is_empty() => &lineage.facts.scopes,
+            Some(_) | None => &definition.scopes,
+        }
+    }
+
+    pub(super) fn refusal(&self, key: &TokenKey) -> Option<&str> {
+        self.refused.iter().find(|(refused, _)| refused == key).map(|(_, why)| why.as_str())
+    }
+}
+
+impl Grant {
+    pub(super) fn lineage(&self) -> Option<&Lineage> {
+        match self {
+            Self::Live(lineage) | Self::Foreign(lineage) | Self::Ended(lineage, _) => Some(lineage),
+            Self::None { .. } | Self::Unopenable { .. } => None,
+        }
+    }
+
+    /// Whether the account may ask for tokens by itself.
+    pub(super) fn may_ask(&self, flow: Flow) -> bool {
+        match self {
+            Self::Live(lineage) => lineage.token.is_some() || flow == Flow::ClientCredentials,
+            Self::None { logged_out } => flow == Flow::ClientCredentials && !logged_out,
+            Self::Unopenable { .. } | Self::Foreign(_) | Self::Ended(..) => false,
+        }
+    }
+}
+
+impl Lost {
+    pub(super) fn at(&self) -> Wall {
+        self.first.wall
+    }
+
+    pub(super) fn since_first(&self, now: &Now) -> std::time::Duration {
+        if self.first.boot_id == now.boot_id {
+            now.boot.since(self.first.boot)
+        } else if now.wall < self.first.noted {
+            // The wall clock was set back: nobody knows. Long ago is the careful answer.
+            std::time::Duration::MAX
+        } else {
+            now.wall.since(self.first.wall)
+        }
+    }
+}
+
+impl Holding {
+    /// Somebody uses the account: it was asked since the present token was made, or a short while ago.
+    pub(super) fn is_awake(&self, now: &Now) -> bool {
+        let Some(asked_at) = self.asked_at else { return false };
+        let asked_ago = now.boot.since(asked_at);
+        let cached = self.tokens.find(&TokenKey::DEFAULT);
+        asked_ago <= super::schedule::STAYS_AWAKE || cached.is_none_or(|cached| asked_ago <= cached.born.age(now.boot))
+    }
+}
+
+impl Refused {
+    /// The network may have been the reason: one more try, which does not count.
+    pub(super) fn network_up(&mut self, now: Boot, soon: Boot) {
+        if now.since(self.last) >= super::schedule::UNEXPLAINED_PAUSE && soon < self.retry_at {
+            self.extra = Some(self.retry_at);
+            self.retry_at = soon;
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! From the code to the durable login: the one exchange of a login, what its answer must bring, and what it costs when
+//! it does not.
+
+use std::sync::Arc;
+
+use tokenkeeper_config::Definition;
+
+use super::codec;
+use super::denied::Denied;
+use super::effect::{Change, Exchange};
+use super::errand::{Attempt, Fresh, Source, Then, What};
+use super::granted::id_token_cached;
+use super::input::{RequestId, TokenKey};
+use super::login::{Awaits, login_scopes};
+use super::machine::{Account, Server, Turn};
+use super::record::Facts;
+use super::tokens::{Cached, Minted};
+use crate::oauth::{Granted, IdClaims, Outcome};
+use crate::secret::Secret;
+
+impl Account {
+    /// The errand is free: the login's part, if it waits for that. Tells whether something was started.
+    pub(super) fn serve_login(&mut self, turn: &mut Turn<'_>) -> bool {
+        if self.vault.open().is_none() {
+            return false;
+        }
+        let Some(login) = &mut self.login else { return false };
+        match std::mem::replace(&mut login.awaits, Awaits::Commit) {
+            Awaits::TurnToRedeem { redirect_uri, code } => self.redeem(redirect_uri, code, turn),
+            Awaits::TurnToStore { token } => self.store_import(token, turn),
+            Awaits::TurnToAdopt => {
+                let request = login.request;
+                self.save(Change::Adopt, Then::Adopted { request }, turn);
+            }
+            other @ (Awaits::Metadata
+            | Awaits::Listener
+            | Awaits::Redirect { .. }
+            | Awaits::Answer
+            | Awaits::Commit
+            | Awaits::Token
+            | Awaits::Proof) => {
+                login.awaits = other;
+                return false;
+            }
+        }
+        true
+    }
+
+    fn redeem(&mut self, redirect_uri: String, code: Secret, turn: &mut Turn<'_>) {
+        let (Some(login), Some(definition)) = (&mut self.login, self.defined.good.clone()) else { return };
+        let Server::Known { metadata, .. } = &self.server else {
+            login.awaits = Awaits::TurnToRedeem { redirect_uri, code };
+            return self.discover(false, turn);
+        };
+        login.awaits = Awaits::Answer;
+        let what = What::Code {
+            request: login.request,
+            nonce: login.entropy.nonce.duplicate(),
+            scopes: login_scopes(&definition.scopes, &login.options.scopes),
+        };
+        let verifier = login.entropy.verifier.duplicate();
+        let attempt = Attempt { what, definition, sent: *turn.now, lost_before: 0, intended: false, repeated: false };
+        let exchange = Exchange::Code { code, verifier, redirect_uri };
+        self.send(attempt, metadata.clone(), exchange, turn);
+    }
+
+    fn store_import(&mut self, token: Secret, turn: &mut Turn<'_>) {
+        let (Some(login), Some(holding)) = (&self.login, self.vault.open()) else { return };
+        let fresh = Fresh {
+            generation: holding.generation + 1,
+            kept: None,
+            facts: Facts { signed_in_at: turn.now.wall.0, refreshed_at: turn.now.wall.0, ..Facts::default() },
+            ended: None,
+            tokens: Vec::new(),
+            replaces_all: true,
+            sent: *turn.now,
+            source: Source::Import { request: login.request },
+        };
+        self.commit(fresh, Some(token), turn);
+    }
+
+    /// The answer to a login's code. Of a login that was given up nothing is kept: the old grant stays.
+    pub(super) fn code_answered(
+        &mut self,
+        attempt: Attempt,
+        refresh_token: Option<Secret>,
+        outcome: Outcome,
+        turn: &mut Turn<'_>,
+    ) {
+        let What::Code { request, nonce, scopes } = &attempt.what else { return };
+        let is_awaited = self.login.as_ref().is_some_and(|login| login.request == *request);
+        if !is_awaited {
+            return turn.log("the answer to a login that was given up is not kept".to_owned());
+        }
+        let granted = match outcome {
+            Outcome::Granted(granted) => *granted,
+            other => return self.login_failed(*request, self.refusal(other), turn),
+        };
+        match self.judge_login(&attempt, refresh_token.is_some(), &granted, nonce, turn) {
+            Ok(claims) => {
+                let fresh = self.first_grant(&attempt, *request, granted, scopes, claims, turn);
+                if let Some(login) = &mut self.login {
+                    login.awaits = Awaits::Commit;
+                }
+                self.commit(fresh, refresh_token, turn);
+            }
+            Err(denied) => self.login_failed(*request, denied, turn),
+        }
+    }
+
+    /// What a login's answer must bring.
+    fn judge_login(
+        &self,
+        attempt: &Attempt,
+        has_refresh_token: bool,
+        granted: &Granted,
+        nonce: &Secret,
+        turn: &Turn<'_>,
+    ) -> Result<Option<IdClaims>, Denied> {
+        let definition = &attempt.definition;
+        // A token that never expires needs no other.
+        let lives_without = granted.lifetime.is_none() && !wants_offline(definition);
+        if !has_refresh_token && !lives_without {
+            return Err(Denied::Misconfigured(no_refresh_token(definition, &self.host())));
+        }
+        if let Some(asked) = &definition.audience
+            && !granted.audience.is_empty()
+            && !granted.audience.contains(asked)
+        {
+            return Err(Denied::Misconfigured(format!(
+                "asked for the audience `{asked}`, {} gave a token for `{}`: it ignores audiences that it does not \
+                 know or does not allow this client",
+                self.host(),
+                granted.audience.join(", ")
+            )));
+        }
+        let (Some(token), Some(metadata)) = (&granted.id_token, self.metadata()) else { return Ok(None) };
+        codec::id_token_at_login(token, nonce, &granted.access_token, definition, &metadata, turn.now.wall)
+            .map_err(|problem| Denied::Failed(problem.to_string()))
+    }
+
+    fn first_grant(
+        &self,
+        attempt: &Attempt,
+        request: RequestId,
+        granted: Granted,
+        asked: &[String],
+        claims: Option<IdClaims>,
+        turn: &Turn<'_>,
+    ) -> Fresh {
+        let generation = self.vault.open().map_or(0, |holding| holding.generation) + 1;
+        let sent = attempt.sent;
+        let scopes = granted.scopes.filter(|scopes| !scopes.is_empty()).unwrap_or_else(|| asked.to_vec());
+        let facts = Facts {
+            claims: claims.clone(),
+            scopes: scopes.clone(),
+            signed_in_at: turn.now.wall.0,
+            refreshed_at: sent.wall.0,
+            asked_at: turn.now.wall.0,
+            login_ends_at: granted.login_lifetime.map(|lifetime| sent.wall.after(lifetime).0),
+            ..Facts::default()
+        };
+        let minted = Minted {
+            lifetime: granted.lifetime,
+            refresh_in: granted.refresh_in,
+            scopes: Arc::from(scopes),
+            generation,
+        };
+        let mut tokens = vec![Cached::new(TokenKey::DEFAULT, granted.access_token, &granted.token_type, &sent, minted)];
+        if let (Some(token), Some(claims)) = (granted.id_token, claims) {
+            tokens.push(id_token_cached(token, claims.expires_at, &sent, generation));
+        }
+        let source = Source::Login { request };
+        Fresh { generation, kept: None, facts, ended: None, tokens, replaces_all: true, sent, source }
+    }
+
+    /// Why a code brought nothing. A code is good for one try, so all of these end the login.
+    fn refusal(&self, outcome: Outcome) -> Denied {
+        match outcome {
+            Outcome::NotSent { why, .. } | Outcome::Portal { why } | Outcome::NotProcessed { why, .. } => {
+                Denied::Unavailable { why, retry_at: 0 }
+            }
+            Outcome::Ambiguous { why } => {
+                Denied::Unavailable { why: format!("the server's answer to the sign-in was lost: {why}"), retry_at: 0 }
+            }
+            Outcome::Misconfigured { why }
+            | Outcome::BadRequest { why }
+            | Outcome::BadTarget { why }
+            | Outcome::Drift { why } => Denied::Misconfigured(why),
+            Outcome::AccessDenied { why } => Denied::NotPermitted(why),
+            Outcome::Ended { why } | Outcome::Attention { why } | Outcome::Unexplained { why } => Denied::Failed(why),
+            Outcome::Nonce { .. } => {
+                Denied::NotSupported(format!("{} wants DPoP, which is not built yet", self.host()))
+            }
+            Outcome::Granted(_) => Denied::Failed("the answer was not used".to_owned()),
+        }
+    }
+
+    /// The vault is this machine's: our own `Adopt` is durable.
+    pub(super) fn took_over(&mut self, request: RequestId, turn: &mut Turn<'_>) {
+        self.adopted(turn);
+        let subject = self.subject();
+        self.login_done(request, subject, turn);
+    }
+}
+
+fn wants_offline(definition: &Definition) -> bool {
+    let by_scope = |scope: &String| matches!(scope.as_str(), "offline_access" | "offline.access" | "online_access");
+    let by_parameter = |(name, value): (&String, &String)| {
+        matches!(name.as_str(), "access_type" | "token_access_type") && value == "offline"
+    };
+    definition.scopes.iter().any(by_scope) || definition.authorize_params.iter().any(by_parameter)
+}
+
+/// The checklist for a login that brought no refresh token: no server says which point it was.
+fn no_refresh_token(definition: &Definition, host: &str) -> String {
+    if definition.provider.as_deref() == Some("auth0") {
+        return format!(
+            "{host} gave no refresh token. All of this is needed: (1) `offline_access` is among the scopes; (2) the API \
+             has \"Allow Offline Access\" switched on; (3) `audience` is the identifier of an API of this tenant; (4) the \
+             application has the \"Refresh Token\" grant type; (5) the application is \"OIDC Conformant\""
+        );
+    }
+    let scope = match wants_offline(definition) {
+        true => "allow offline access (or the grant type `refresh_token`) for this client at the server",
+        false => "add `offline_access`, or what this server calls it, to `scopes`, and allow it for this client",
+    };
+    format!("{host} gave no refresh token, so the login would end with its first token: {scope}")
+}

@@ -1,0 +1,242 @@
+//! Doing what is due, and saying when the next thing will be. Called after every input; idempotent.
+
+use tokenkeeper_config::Definition;
+
+use super::asks::exchange_key;
+use super::denied::Denied;
+use super::effect::Effect;
+use super::errand::Errand;
+use super::holding::{Grant, Holding, Trouble, Vault};
+use super::input::{DEFAULT_KEY, DiscoveryFailed, Ticket, TokenKey};
+use super::machine::{Account, Server, Turn};
+use super::schedule::{self, LostSends};
+use super::waiters::Want;
+use crate::oauth::Metadata;
+use crate::time::{Boot, Now};
+
+/// An exchange that should happen.
+pub(super) struct Planned {
+    pub(super) at: Boot,
+    pub(super) key: TokenKey,
+}
+
+impl Account {
+    pub(super) fn tend(&mut self, turn: &mut Turn<'_>) {
+        self.dismiss_late_waiters(turn);
+        self.end_late_login(turn);
+        self.retry_unsaved(turn);
+        if self.errand.is_none() {
+            self.start_something(turn);
+        }
+        if let (Errand::None, Vault::Closing(_)) = (&self.errand, &self.vault) {
+            self.vault = Vault::Locked;
+        }
+    }
+
+    /// The errand is free: a logout goes first, then a login's code, then the oldest need.
+    fn start_something(&mut self, turn: &mut Turn<'_>) {
+        if self.forget_if_leaving(turn) || self.forget_expired(turn) || self.serve_login(turn) {
+            return;
+        }
+        let planned = self.plan(turn.now).filter(|planned| planned.at <= turn.now.boot);
+        if let Some(planned) = planned {
+            self.begin(planned.key, turn);
+        }
+    }
+
+    pub(super) fn next_deadline(&self, now: &Now) -> Option<Boot> {
+        let unsaved = match &self.errand {
+            Errand::Unsaved { retry_at, .. } => Some(*retry_at),
+            Errand::None | Errand::Intending { .. } | Errand::Asking { .. } | Errand::Saving { .. } => None,
+        };
+        let is_reading = matches!(self.server, Server::Reading { .. });
+        let planned = if is_reading { None } else { self.plan(now).map(|planned| planned.at) };
+        let late_login = self.login.as_ref().and_then(super::login::Login::limit);
+        [unsaved, planned, late_login, self.waiters.next_deadline(), self.forgets_at(now)].into_iter().flatten().min()
+    }
+
+    /// The next exchange: who waits longest comes first, then keys that were asked for, then the schedule.
+    pub(super) fn plan(&self, now: &Now) -> Option<Planned> {
+        if self.asleep || !self.errand.is_none() || !self.leaving.is_empty() {
+            return None;
+        }
+        let (holding, definition) = (self.vault.open()?, self.defined.good.as_ref()?);
+        if self.is_proving() {
+            return Some(Planned { at: now.boot, key: TokenKey::DEFAULT });
+        }
+        if !holding.grant.may_ask(definition.flow) {
+            return None;
+        }
+        let by_waiters = self.waiters.iter().filter_map(|waiter| {
+            let key = match &waiter.want {
+                Want::Token { key, .. } => exchange_key(key),
+                Want::Refresh => &DEFAULT_KEY,
+            };
+            Some(Planned { at: self.may_try_at(&waiter.want, now)?, key: key.clone() })
+        });
+        let gate = self.gate(now)?;
+        let by_wish = holding.wanted.iter().map(|key| Planned { at: gate, key: key.clone() });
+        let by_clock =
+            scheduled(holding, definition, self.seed, now).map(|due| Planned { at: due.at.max(gate), key: due.key });
+        by_waiters.chain(by_wish).chain(by_clock).min_by_key(|planned| planned.at.max(now.boot))
+    }
+
+    /// When this want may cause a try; `None` = never, as things are.
+    pub(super) fn may_try_at(&self, want: &Want, now: &Now) -> Option<Boot> {
+        let (holding, definition) = (self.vault.open()?, self.defined.good.as_ref()?);
+        if !holding.grant.may_ask(definition.flow) {
+            return None;
+        }
+        let is_persons = want.is_refresh();
+        match &holding.trouble {
+            Trouble::Waiting(waiting) if is_persons && !waiting.ordered => Some(now.boot),
+            Trouble::Refused(_) | Trouble::Stopped { .. } | Trouble::Sealed { .. } if is_persons => Some(now.boot),
+            Trouble::None | Trouble::Waiting(_) | Trouble::Lost(_) | Trouble::Refused(_) => self.gate(now),
+            Trouble::Stopped { .. } | Trouble::Sealed { .. } => None,
+        }
+    }
+
+    /// When the next try may be; `None` = not by itself.
+    pub(super) fn gate(&self, now: &Now) -> Option<Boot> {
+        let (holding, definition) = (self.vault.open()?, self.defined.good.as_ref()?);
+        match &holding.trouble {
+            Trouble::None => Some(now.boot),
+            Trouble::Waiting(waiting) => Some(waiting.retry_at),
+            Trouble::Refused(refused) => Some(refused.retry_at),
+            Trouble::Stopped { .. } | Trouble::Sealed { .. } => None,
+            Trouble::Lost(lost) => {
+                let demanded = |want: &Want| matches!(want, Want::Token { rejected: Some(_), .. });
+                let cached = holding.tokens.find(&DEFAULT_KEY);
+                let sends = LostSends {
+                    sends: lost.sends,
+                    since_first: lost.since_first(now),
+                    last: lost.last,
+                    token_left: cached.map_or(std::time::Duration::ZERO, |cached| cached.left(now)),
+                    demanded: self.waiters.iter().any(|waiter| demanded(&waiter.want)),
+                };
+                Some(schedule::replay_at(definition, self.seed, &sends, now.boot).max(lost.not_before))
+            }
+        }
+    }
+
+    fn dismiss_late_waiters(&mut self, turn: &mut Turn<'_>) {
+        for waiter in self.waiters.take(|waiter| waiter.deadline <= turn.now.boot) {
+            let (key, rejected) = match &waiter.want {
+                Want::Token { key, rejected } => (key, *rejected),
+                Want::Refresh => (&DEFAULT_KEY, None),
+            };
+            match self.servable(key, rejected, turn.now) {
+                Some(cached) if !waiter.want.is_refresh() => turn.reply(waiter.id, cached.served.clone()),
+                Some(_) | None => turn.deny(waiter.id, self.still_waiting(turn.now)),
+            }
+        }
+    }
+
+    fn still_waiting(&self, now: &Now) -> Denied {
+        let retry_at = self.plan(now).map_or(0, |planned| now.wall.after(planned.at.since(now.boot)).unix());
+        Denied::Unavailable { why: format!("still waiting for {}; the refresh goes on", self.host()), retry_at }
+    }
+
+    /// Starts to read the server's metadata, unless that is under way.
+    pub(super) fn discover(&mut self, again: bool, turn: &mut Turn<'_>) {
+        let Some(definition) = self.defined.good.clone() else { return };
+        match self.server {
+            Server::Reading { .. } => {}
+            Server::Unread | Server::Known { .. } => {
+                let ticket = self.ticket();
+                self.server = Server::Reading { ticket, again };
+                turn.emit(Effect::Discover { ticket, definition });
+            }
+        }
+    }
+
+    pub(super) fn discovered(
+        &mut self,
+        ticket: Ticket,
+        result: Result<std::sync::Arc<Metadata>, DiscoveryFailed>,
+        turn: &mut Turn<'_>,
+    ) {
+        let again = match self.server {
+            Server::Reading { ticket: awaited, again } if awaited == ticket => again,
+            Server::Reading { .. } | Server::Unread | Server::Known { .. } => return,
+        };
+        match result {
+            Ok(metadata) => {
+                self.server = Server::Known { metadata, read_at: turn.now.boot, again };
+                self.revoke_forgotten(turn);
+                self.open_listener(turn);
+            }
+            Err(failed) => {
+                self.server = Server::Unread;
+                self.discovery_failed(failed, turn);
+            }
+        }
+    }
+
+    pub(super) fn network_up(&mut self, turn: &mut Turn<'_>) {
+        let spread = turn.now.boot.after(schedule::spread(schedule::mix(self.seed, turn.now.wall.unix())));
+        let is_awaited = !self.waiters.is_empty();
+        self.spread_what_is_due(turn.now);
+        let Some(holding) = self.vault.open_mut() else { return };
+        let soon = if is_awaited { turn.now.boot } else { spread };
+        match &mut holding.trouble {
+            Trouble::Waiting(waiting) if !waiting.ordered => {
+                waiting.failures = 0;
+                waiting.retry_at = waiting.retry_at.min(soon);
+            }
+            Trouble::Lost(lost) => {
+                lost.failures = 0;
+                lost.not_before = lost.not_before.min(soon);
+            }
+            Trouble::Refused(refused) => refused.network_up(turn.now.boot, soon),
+            Trouble::Waiting(_) | Trouble::None | Trouble::Stopped { .. } | Trouble::Sealed { .. } => {}
+        }
+    }
+
+    pub(super) fn woke(&mut self, turn: &mut Turn<'_>) {
+        self.asleep = false;
+        self.waking_until = Some(turn.now.boot.after(schedule::WAKING));
+        self.spread_what_is_due(turn.now);
+    }
+
+    /// Scheduled refreshes that are all due at this moment go one account after the other.
+    pub(super) fn spread_what_is_due(&mut self, now: &Now) {
+        let until = now.boot.after(schedule::spread(schedule::mix(self.seed, now.wall.unix())));
+        let Some(definition) = self.defined.good.clone() else { return };
+        let seed = self.seed;
+        if let Vault::Open(holding) = &mut self.vault {
+            holding.spread_until = None;
+            let is_due = scheduled(holding, &definition, seed, now).is_some_and(|due| due.at <= now.boot);
+            holding.spread_until = is_due.then_some(until);
+        }
+    }
+}
+
+/// What the clock asks for: tokens that somebody uses before they expire, and the grant before the server forgets it.
+fn scheduled(holding: &Holding, definition: &Definition, seed: u64, now: &Now) -> Option<Planned> {
+    let files = definition.token_files.iter().map(|file| TokenKey {
+        kind: file.kind,
+        audience: file.audience.clone().filter(|audience| definition.audience.as_ref() != Some(audience)),
+        resource: None,
+        scopes: Vec::new(),
+    });
+    let kept = files.map(|key| exchange_key(&key).clone());
+    let is_used = !definition.token_files.is_empty() || holding.is_awake(now);
+    let default = is_used.then_some(TokenKey::DEFAULT);
+    let by_expiry = default.into_iter().chain(kept).filter(|key| holding.refusal(key).is_none()).filter_map(|key| {
+        let due = match holding.tokens.find(&key) {
+            Some(cached) => cached.due_at(now, definition, schedule::mix(seed, cached.served.generation))?,
+            None => now.boot,
+        };
+        Some(Planned { at: due.max(holding.spread_until.unwrap_or(due)), key })
+    });
+    let by_idleness = match &holding.grant {
+        Grant::Live(lineage) if lineage.token.is_some() => {
+            let left = schedule::keep_alive(definition).saturating_sub(lineage.worked.age(now.boot));
+            let at = now.boot.after(left);
+            Some(Planned { at: at.max(holding.spread_until.unwrap_or(at)), key: TokenKey::DEFAULT })
+        }
+        Grant::Live(_) | Grant::None { .. } | Grant::Unopenable { .. } | Grant::Foreign(_) | Grant::Ended(..) => None,
+    };
+    by_expiry.chain(by_idleness).min_by_key(|planned| planned.at)
+}
