@@ -30,6 +30,6 @@ pub use keeper::{HostApps, KeeperSettings, OnScreenLock};
 pub use keys::account_keys;
 pub use load::{Account, Config, Loaded, MAX_FILE};
 pub use name::{AccountName, BadName};
-pub use places::{NoHome, Places, Specifiers};
+pub use places::{NoPlaces, Places, Specifiers};
 pub use preset::{ClientSecret, Need, Preset, preset, providers};
 pub use write::{Value, render_account};

@@ -33,19 +33,26 @@ pub struct Specifiers {
     pub state: PathBuf,
 }
 
-/// There is no home directory, and the environment does not name the places one by one.
+/// Why nobody knows where things lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no home directory is known: set HOME, or TOKENKEEPER_CONFIG_DIR and TOKENKEEPER_STATE_DIR")]
-pub struct NoHome;
+pub enum NoPlaces {
+    /// There is no home directory, and the environment does not name the places one by one.
+    #[error("no home directory is known: set HOME, or TOKENKEEPER_CONFIG_DIR and TOKENKEEPER_STATE_DIR")]
+    Home,
+    /// One of our own variables holds a relative path. To ignore it would open another vault than the one that is meant.
+    #[error("{0} is not an absolute path: write one that begins with `/`")]
+    Relative(&'static str),
+}
 
 const NAME: &str = "tokenkeeper";
 
 impl Places {
-    /// The places that an environment describes. Like everything of XDG, a relative path counts as not set.
+    /// The places that an environment describes. In the variables of XDG a relative path counts as not set, as its
+    /// specification wants it.
     ///
     /// # Errors
-    /// When no home directory is known.
-    pub fn from_env(environment: impl Fn(&str) -> Option<OsString>) -> Result<Self, NoHome> {
+    /// When no home directory is known, or one of our own variables is a relative path.
+    pub fn from_env(environment: impl Fn(&str) -> Option<OsString>) -> Result<Self, NoPlaces> {
         let place = |key: &str| environment(key).map(PathBuf::from).filter(|path| path.is_absolute());
         let home = place("HOME").or_else(|| Some(directories::BaseDirs::new()?.home_dir().to_owned()));
         let below_home = |below: &str| home.as_deref().map(|home| home.join(below));
@@ -54,9 +61,13 @@ impl Places {
         let state = place("XDG_STATE_HOME").or_else(|| below_home(".local/state"));
         let runtime = place("XDG_RUNTIME_DIR");
         let ours = |root: &Option<PathBuf>| root.as_deref().map(|root| root.join(NAME));
+        let named = |key: &'static str| match environment(key).filter(|path| !path.is_empty()).map(PathBuf::from) {
+            Some(path) if path.is_relative() => Err(NoPlaces::Relative(key)),
+            path => Ok(path),
+        };
         Ok(Self {
-            config_dir: place("TOKENKEEPER_CONFIG_DIR").or_else(|| ours(&config)).ok_or(NoHome)?,
-            state_dir: place("TOKENKEEPER_STATE_DIR").or_else(|| ours(&state)).ok_or(NoHome)?,
+            config_dir: named("TOKENKEEPER_CONFIG_DIR")?.or_else(|| ours(&config)).ok_or(NoPlaces::Home)?,
+            state_dir: named("TOKENKEEPER_STATE_DIR")?.or_else(|| ours(&state)).ok_or(NoPlaces::Home)?,
             runtime_dir: ours(&runtime),
             specifiers: Specifiers {
                 home: home.unwrap_or_default(),
@@ -164,6 +175,16 @@ mod tests {
         assert_eq!(places.runtime_dir.as_deref(), Some(Path::new("/run/user/7/tokenkeeper")));
         assert_eq!(places.specifiers.config, Path::new("/cfg"));
         assert_eq!(places.specifiers.credentials.as_deref(), Some(Path::new("/run/cred")));
+    }
+
+    #[test]
+    fn a_relative_override_is_refused_because_another_vault_would_be_opened() {
+        let environment = |key: &str| match key {
+            "HOME" => Some("/home/ada".into()),
+            "TOKENKEEPER_STATE_DIR" => Some("state".into()),
+            _ => None,
+        };
+        assert_eq!(Places::from_env(environment), Err(NoPlaces::Relative("TOKENKEEPER_STATE_DIR")));
     }
 
     #[test]
