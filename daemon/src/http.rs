@@ -137,3 +137,6 @@ fn parse_proxy(address: &str) -> Option<Proxy> {
     let here = NoProxy::from_string("localhost, 127.0.0.0/8, ::1");
     Some(Proxy::all(url).ok()?.no_proxy(here))
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,24 +34,26 @@ pub(super) fn lost(why: String) -> Fault {
 
 /// The innermost cause: the outer ones name the address with its query.
 pub(super) fn root(error: &reqwest::Error) -> String {
-    let Some(mut cause) = error.source() else { return "no further reason".to_owned() };
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
+    causes(error).last().map_or_else(|| "no further reason".to_owned(), ToString::to_string)
 }
 
 /// Why a server's certificate was refused, if that is what happened.
 fn refused_certificate(error: &reqwest::Error) -> Option<String> {
-    let mut source: Option<&(dyn Error + 'static)> = error.source();
-    while let Some(cause) = source {
-        // An io::Error hides the error it carries from `source`.
-        let carried = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let tls = cause.downcast_ref().or_else(|| carried.and_then(|carried| carried.downcast_ref()));
-        if let Some(rustls::Error::InvalidCertificate(refused)) = tls {
-            return Some(refused.to_string());
-        }
-        source = cause.source();
+    causes(error).find_map(|cause| match cause.downcast_ref() {
+        Some(rustls::Error::InvalidCertificate(refused)) => Some(refused.to_string()),
+        _ => None,
+    })
+}
+
+/// Every cause, outermost first.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |cause| inner(*cause))
+}
+
+/// An `io::Error` leaves the error it carries out of its `source`.
+fn inner<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match cause.downcast_ref().and_then(io::Error::get_ref) {
+        Some(carried) => Some(carried),
+        None => cause.source(),
     }
-    None
 }
