@@ -168,7 +168,7 @@ impl Link {
     }
 
     pub(crate) async fn watch(self: Arc<Self>) -> Result<Watch, Error> {
-        Ok(self.pump().await?.watch())
+        Ok(self.pump().await?.watch(self.clone()))
     }
 
     async fn pump(&self) -> Result<&Pump, Error> {

@@ -19,6 +19,7 @@ use zbus::{Connection, MatchRule, Message, MessageStream, ObjectPath, Variant};
 
 use crate::cache::Cache;
 use crate::error::Error;
+use crate::keeper::Link;
 use crate::status::AccountState;
 use crate::vault::VaultState;
 use crate::wire::{ACCOUNT_INTERFACE, BUS_NAME, ROOT_PATH, VAULT_INTERFACE, account_name};
@@ -64,7 +65,8 @@ pub struct Watch(BoxStream<'static, Event>);
 
 /// The task that reads the signals.
 pub(crate) struct Pump {
-    events: broadcast::Sender<Event>,
+    // The task has the only strong one, so that watchers see its end.
+    events: broadcast::WeakSender<Event>,
     task: AbortHandle,
 }
 
@@ -93,16 +95,21 @@ impl Pump {
     pub(crate) async fn start(connection: &Connection, cache: Arc<Cache>) -> Result<Self, Error> {
         let reader = Reader::subscribe(connection, cache).await?;
         let (events, _) = broadcast::channel(LAG);
-        let task = tokio::spawn(reader.run(events.clone())).abort_handle();
-        Ok(Self { events, task })
+        // From here on nothing is missed: what comes before the task runs waits in its queue.
+        reader.cache.set_live(true);
+        let weak = events.downgrade();
+        let task = tokio::spawn(reader.run(events)).abort_handle();
+        Ok(Self { events: weak, task })
     }
 
-    pub(crate) fn watch(&self) -> Watch {
-        let events = self.events.subscribe();
-        Watch(Box::pin(stream::unfold(events, |mut events| async move {
+    /// `link` keeps the pump itself alive while somebody watches.
+    pub(crate) fn watch(&self, link: Arc<Link>) -> Watch {
+        let Some(events) = self.events.upgrade() else { return Watch(Box::pin(stream::empty())) };
+        let state = (events.subscribe(), link);
+        Watch(Box::pin(stream::unfold(state, |(mut events, link)| async move {
             match events.recv().await {
-                Ok(event) => Some((event, events)),
-                Err(RecvError::Lagged(_)) => Some((Event::Missed, events)),
+                Ok(event) => Some((event, (events, link))),
+                Err(RecvError::Lagged(_)) => Some((Event::Missed, (events, link))),
                 Err(RecvError::Closed) => None,
             }
         })))
@@ -144,7 +151,6 @@ impl Reader {
     }
 
     async fn run(mut self, events: broadcast::Sender<Event>) {
-        self.cache.set_live(true);
         loop {
             let event = tokio::select! {
                 biased;

@@ -22,3 +22,6 @@ mod trace;
 
 pub use serve::{Serving, serve};
 pub use trace::LogLevel;
+
+#[cfg(test)]
+mod tests;

@@ -79,6 +79,18 @@ impl Serving {
         let all = self.0.calls.acquire_many(MOST_CALLS).await;
         drop(all);
     }
+
+    /// The keeper's end, as others see it.
+    #[cfg(test)]
+    pub(super) async fn close(self) {
+        let _ = self.0.connection.clone().close().await;
+    }
+
+    /// Makes the caller look sandboxed.
+    #[cfg(test)]
+    pub(super) fn confine(&self, sender: &str) {
+        self.0.callers.confine(sender);
+    }
 }
 
 impl Face {

@@ -1,6 +1,8 @@
 //! The shell around the pure core: one task that owns all accounts, carries their effects out and feeds the results
 //! back. It decides nothing and awaits nothing while an account decides.
 
+#[cfg(test)]
+pub(crate) mod fake;
 mod handle;
 mod listener;
 

@@ -73,6 +73,11 @@ impl Callers {
         self.lock().remove(sender);
     }
 
+    #[cfg(test)]
+    pub(super) fn confine(&self, sender: &str) {
+        self.lock().insert(sender.to_owned(), Known::new(Caller::Sandboxed("flatpak org.example.App".into())));
+    }
+
     /// No change to the map is more than one step, so a panic elsewhere leaves it whole.
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
