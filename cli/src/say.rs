@@ -49,7 +49,8 @@ pub(crate) fn json_line(value: &impl serde::Serialize) -> Result<(), Fault> {
 
 /// Says something to the person, on standard error. Nobody listening is no failure.
 pub(crate) fn note(text: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    // In one piece, so that lines of several programs on one terminal do not mix.
+    let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
 }
 
 /// Says what happened and what to do.
