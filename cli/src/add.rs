@@ -5,7 +5,7 @@ mod questions;
 
 use tokenkeeper::{Error, Keeper, VaultState};
 
-use crate::args::{Add, FlowWord, Setup};
+use crate::args::{Add, Setup};
 use crate::ask::{self, Hidden};
 use crate::fault::Fault;
 use crate::login::{self, Wish};
@@ -38,10 +38,6 @@ pub(crate) async fn run(mut args: Add) -> Result<(), Fault> {
     say::note(format_args!("Added {name}."));
     if let Some(secret) = secret {
         give_secret(&account, &secret).await?;
-    }
-    if args.flow == Some(FlowWord::ClientCredentials) {
-        say::note(format_args!("Nobody has to sign in: `tokenkeeper token {name}`."));
-        return Ok(());
     }
     if args.no_login {
         say::note(format_args!("Sign in with `tokenkeeper login {name}`."));

@@ -71,8 +71,7 @@ pub(crate) struct Add {
 #[derive(Args)]
 #[command(after_help = "Examples:
   tokenkeeper login work
-  tokenkeeper login work --no-browser      # prints the address; over SSH, paste back where the browser ended
-  tokenkeeper login work --flow device     # a short code to type on another machine")]
+  tokenkeeper login work --no-browser    # prints the address; over SSH, paste back where the browser ended")]
 pub(crate) struct Login {
     /// The account
     #[arg(value_parser = account_name)]
