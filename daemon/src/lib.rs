@@ -20,3 +20,4 @@ pub mod keeper;
 pub mod dbus;
 
 pub mod harden;
+pub mod wipe;
