@@ -190,4 +190,43 @@ mod tests {
         assert!(sentence("[::1]", &[], Refused::NoAddress).contains("ip link set lo up"));
         assert!(sentence("127.0.0.1", &[1, 2], Refused::Busy).contains("ports 1, 2"));
     }
+
+    /// RFC 8252 §7.3: a machine with one family only. Needs a network namespace, so it runs this test's other half in
+    /// one; where namespaces are not to be had, there is nothing to test on.
+    #[test]
+    fn a_machine_with_one_family_gets_the_other_literal() {
+        for (half, removed) in [("without_ipv4", "127.0.0.1/8"), ("without_ipv6", "::1/128")] {
+            let this = std::env::current_exe().expect("a test binary");
+            let script = format!("ip link set lo up && ip addr del {removed} dev lo || exit 77; exec \"$0\" \"$@\"");
+            let mut command = std::process::Command::new("unshare");
+            command.args(["--user", "--map-root-user", "--net", "sh", "-c", &script]).arg(this);
+            command.args([
+                "--ignored",
+                "--exact",
+                &format!("{}::{half}", module_path!().split_once("::").expect("a path").1),
+            ]);
+            let Ok(ran) = command.output() else { return };
+            let said = String::from_utf8_lossy(&ran.stdout);
+            let no_namespace = !said.contains("running 1 test");
+            assert!(no_namespace || ran.status.success(), "{half}: {said}");
+        }
+    }
+
+    #[tokio::test]
+    #[ignore = "run by a_machine_with_one_family_gets_the_other_literal, in a namespace of its own"]
+    async fn without_ipv4() {
+        let bound = bind(&redirect("127.0.0.1", &[8400])).await.expect("the other family");
+        assert_eq!((bound.host.as_str(), bound.port), ("[::1]", 8400));
+        let both = bind(&redirect("localhost", &[])).await.expect("one family is enough");
+        assert_eq!(both.sockets.len(), 1);
+    }
+
+    #[tokio::test]
+    #[ignore = "run by a_machine_with_one_family_gets_the_other_literal, in a namespace of its own"]
+    async fn without_ipv6() {
+        let bound = bind(&redirect("[::1]", &[8400])).await.expect("the other family");
+        assert_eq!((bound.host.as_str(), bound.port), ("127.0.0.1", 8400));
+        let both = bind(&redirect("localhost", &[])).await.expect("one family is enough");
+        assert_eq!(both.sockets.len(), 1);
+    }
 }
