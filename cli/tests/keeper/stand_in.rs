@@ -1,0 +1,224 @@
+//! A keeper without logins: it answers as the contract says, from a list.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sha2::{Digest, Sha256};
+use tokenkeeper::wire::{BUS_NAME, ROOT_PATH, account_path};
+use zbus::{Connection, OwnedFd, OwnedObjectPath, OwnedVariant, Variant};
+
+type Dict = HashMap<String, OwnedVariant>;
+
+/// A bus, a keeper on it, and a place for files.
+pub(crate) struct World {
+    bus: Child,
+    address: String,
+    keeper: Connection,
+    dir: tempfile::TempDir,
+}
+
+/// What the keeper refuses with.
+#[derive(Debug, zbus::DBusError)]
+#[zbus(prefix = "org.tokenkeeper.Keeper1.Error")]
+enum Refusal {
+    #[zbus(error)]
+    Bus(zbus::Error),
+    LoginRequired(String),
+    Held(String),
+    Unavailable(String),
+    Locked(String),
+    NoVault(String),
+    NotPermitted(String),
+    Misconfigured(String),
+    InsufficientScope(String),
+    Busy(String),
+}
+
+struct Account {
+    name: &'static str,
+    generation: AtomicU64,
+}
+
+struct Vault;
+
+struct Manager;
+
+#[zbus::interface(name = "org.tokenkeeper.Keeper1.Account")]
+impl Account {
+    fn send_token(&self, sink: OwnedFd, options: Dict) -> Result<Dict, Refusal> {
+        let why = "as the test wants it".to_owned();
+        match self.name {
+            "login-required" => return Err(Refusal::LoginRequired(why)),
+            "held" => return Err(Refusal::Held(why)),
+            "unavailable" => return Err(Refusal::Unavailable(why)),
+            "locked" => return Err(Refusal::Locked(why)),
+            "no-vault" => return Err(Refusal::NoVault(why)),
+            "not-permitted" => return Err(Refusal::NotPermitted(why)),
+            "misconfigured" => return Err(Refusal::Misconfigured(why)),
+            "insufficient-scope" => return Err(Refusal::InsufficientScope(why)),
+            "busy" => return Err(Refusal::Busy(why)),
+            "failed" => return Err(Refusal::Bus(zbus::Error::Failure(why))),
+            _ => {}
+        }
+        let current = self.generation.load(Ordering::SeqCst);
+        let rejected: Option<u64> = options.get("rejected").and_then(|value| value.downcast_ref().ok());
+        let generation = if rejected == Some(current) { current + 1 } else { current };
+        let token = format!("token-{generation}");
+        let mut sink = UnixStream::from(std::os::fd::OwnedFd::from(sink));
+        sink.write_all(token.as_bytes()).expect("the reader waits");
+        sink.shutdown(std::net::Shutdown::Write).expect("ended");
+        Ok([
+            ("token_type", Variant::from("bearer")),
+            ("expires_at", Variant::from(4_000_000_000_u64)),
+            ("generation", Variant::from(generation)),
+            ("digest", Variant::from(Sha256::digest(token.as_bytes()).to_vec())),
+        ]
+        .map(owned)
+        .into())
+    }
+
+    #[zbus(property)]
+    fn state(&self) -> &str {
+        "ready"
+    }
+
+    #[zbus(property)]
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
+    }
+}
+
+#[zbus::interface(name = "org.tokenkeeper.Keeper1.Vault")]
+impl Vault {
+    #[zbus(property)]
+    fn state(&self) -> &str {
+        "ready"
+    }
+
+    #[zbus(property)]
+    fn slots(&self) -> Vec<Dict> {
+        let texts = [("id", "1"), ("kind", "passphrase"), ("error", "")].map(|(key, text)| (key, Variant::from(text)));
+        vec![texts.into_iter().chain([("opened", Variant::from(true))]).map(owned).collect()]
+    }
+
+    #[zbus(property)]
+    fn opened_by(&self) -> &str {
+        "1"
+    }
+
+    #[zbus(property)]
+    fn hardening(&self) -> Dict {
+        Dict::new()
+    }
+}
+
+#[zbus::interface(name = "org.freedesktop.DBus.ObjectManager")]
+impl Manager {
+    fn get_managed_objects(&self) -> HashMap<OwnedObjectPath, HashMap<String, Dict>> {
+        let account = |name: &str| {
+            let properties = [("Name", Variant::from(name.to_owned())), ("State", Variant::from("ready"))];
+            let interfaces = [("org.tokenkeeper.Keeper1.Account".to_owned(), properties.map(owned).into())];
+            (account_path(name).expect("a name").into(), interfaces.into())
+        };
+        ["work", "other"].map(account).into()
+    }
+}
+
+fn owned((key, value): (&str, Variant<'_>)) -> (String, OwnedVariant) {
+    (key.to_owned(), value.try_to_owned().expect("no descriptor in it"))
+}
+
+const ACCOUNTS: [&str; 12] = [
+    "work",
+    "other",
+    "login-required",
+    "held",
+    "unavailable",
+    "locked",
+    "no-vault",
+    "not-permitted",
+    "misconfigured",
+    "insufficient-scope",
+    "busy",
+    "failed",
+];
+
+impl World {
+    /// Starts a bus and the keeper on it.
+    pub(crate) async fn begin() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let listen = format!("--address=unix:path={}", dir.path().join("bus").display());
+        let mut bus = Command::new("dbus-daemon")
+            .args(["--session", "--nofork", "--nopidfile", "--print-address", &listen])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("dbus-daemon is installed");
+        let mut address = String::new();
+        BufReader::new(bus.stdout.take().expect("piped")).read_line(&mut address).expect("an address");
+        let address = address.trim().to_owned();
+
+        let builder = zbus::connection::Builder::address(address.as_str())
+            .serve_at(ROOT_PATH, Vault)
+            .serve_at(ROOT_PATH, Manager);
+        let builder = ACCOUNTS.into_iter().fold(builder, |builder, name| {
+            let path = account_path(name).expect("a name");
+            builder.serve_at(path, Account { name, generation: AtomicU64::new(1) })
+        });
+        let keeper = builder.name(BUS_NAME).build().await.expect("on the bus");
+        Self { bus, address, keeper, dir }
+    }
+
+    /// The account has a new token.
+    pub(crate) async fn renew(&self, account: &str) {
+        let path = account_path(account).expect("a name");
+        let served = self.keeper.object_server().interface::<_, Account>(path).await.expect("served");
+        let account = served.get().await;
+        account.generation.fetch_add(1, Ordering::SeqCst);
+        account.generation_changed(served.signal_emitter()).await.expect("told");
+    }
+
+    /// The command, in this world.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tokenkeeper"));
+        command.args(args).stdin(Stdio::null());
+        self.place(&mut command);
+        command
+    }
+
+    /// Runs the command to its end.
+    pub(crate) async fn tokenkeeper(&self, args: &[&str]) -> Output {
+        tokio::process::Command::from(self.command(args)).output().await.expect("started")
+    }
+
+    /// Runs a line of shell; `$TOKENKEEPER` is the command.
+    pub(crate) async fn sh(&self, line: &str) -> Output {
+        let mut command = Command::new("sh");
+        command.args(["-c", line]).env("TOKENKEEPER", env!("CARGO_BIN_EXE_tokenkeeper"));
+        self.place(&mut command);
+        tokio::process::Command::from(command).output().await.expect("started")
+    }
+
+    /// A path in the world's directory.
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).to_string_lossy().into_owned()
+    }
+
+    fn place(&self, command: &mut Command) {
+        command
+            .env("DBUS_SESSION_BUS_ADDRESS", &self.address)
+            .env("HOME", self.dir.path())
+            .env_remove("DISPLAY")
+            .env_remove("WAYLAND_DISPLAY");
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = self.bus.kill();
+        let _ = self.bus.wait();
+    }
+}
