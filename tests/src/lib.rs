@@ -1,6 +1,10 @@
 //! Parts of the end-to-end tests: an authorization server that can be told to misbehave, and a world (bus, home,
 //! keeper, person) that is made for one test and leaves nothing behind.
 
+pub mod bus;
 pub mod clock;
 pub mod idp;
+pub mod keeper;
 pub mod person;
+pub mod programs;
+pub mod world;
