@@ -11,6 +11,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokenkeeper::wire::ErrorName;
 use tokenkeeper::{Account, Error, Keeper, LoginOptions, Outcome, Request};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{FlowWord, Login};
 use crate::ask::Hidden;
@@ -48,6 +49,9 @@ pub(crate) async fn run(args: Login) -> Result<(), Fault> {
 pub(crate) async fn sign_in(keeper: &Keeper, name: &str, wish: Wish) -> Result<(), Fault> {
     let account = keeper.account(name)?;
     let login = begin(&account, &wish).await.map_err(Fault::about(name))?;
+    // From here on Ctrl-C is heard, before anything is shown that a person could answer with it.
+    let mut interrupt = signal(SignalKind::interrupt())
+        .map_err(|error| Fault::failure(format!("cannot listen for Ctrl-C: {error}")))?;
     let ended = async {
         if let Some(token) = &wish.refresh_token {
             login.request.input(&[("refresh_token", token)]).await?;
@@ -63,7 +67,7 @@ pub(crate) async fn sign_in(keeper: &Keeper, name: &str, wish: Wish) -> Result<(
     };
     let outcome = tokio::select! {
         outcome = ended => outcome,
-        _ = tokio::signal::ctrl_c() => Err(given_up(&login.request).await),
+        _ = interrupt.recv() => Err(given_up(&login.request).await),
     };
     tell(name, &outcome.map_err(Fault::about(name))?);
     Ok(())

@@ -60,7 +60,6 @@ async fn follow(keeper: &tokenkeeper::Keeper, args: &Status) -> Result<(), Fault
                     }
                 }
                 () = tokio::time::sleep(Duration::from_secs(1)), if in_place => break,
-                _ = tokio::signal::ctrl_c() => return Ok(()),
             }
         }
     }

@@ -36,15 +36,7 @@ pub(crate) async fn run(args: Watch) -> Result<(), Fault> {
     let keeper = link::keeper().await?;
     let mut events = keeper.watch().await?;
     let mut seen = look(&keeper).await?;
-    loop {
-        tokio::select! {
-            event = events.next() => {
-                if event.is_none() {
-                    return Err(Fault::new(Code::NoKeeper, "the session bus went away"));
-                }
-            }
-            _ = tokio::signal::ctrl_c() => return Ok(()),
-        }
+    while events.next().await.is_some() {
         // A keeper that is just ending or starting has no accounts to compare: the next event will.
         let Ok(now) = look(&keeper).await else { continue };
         for happening in happenings(&seen, &now, span::now()) {
@@ -53,6 +45,7 @@ pub(crate) async fn run(args: Watch) -> Result<(), Fault> {
         }
         seen = now;
     }
+    Err(Fault::new(Code::NoKeeper, "the session bus went away"))
 }
 
 async fn look(keeper: &Keeper) -> Result<Seen, Fault> {

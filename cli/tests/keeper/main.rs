@@ -1,6 +1,8 @@
 //! The real binary against a keeper that stands in, on a bus of its own: what is printed, what is sent, and each exit
 //! code.
 
+mod setup;
+mod sign_in;
 mod stand_in;
 
 use std::process::{Command, Output, Stdio};

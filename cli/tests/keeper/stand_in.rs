@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use sha2::{Digest, Sha256};
 use tokenkeeper::wire::{BUS_NAME, ROOT_PATH, account_path};
@@ -17,6 +18,7 @@ pub(crate) struct World {
     bus: Child,
     address: String,
     keeper: Connection,
+    request: Request,
     dir: tempfile::TempDir,
 }
 
@@ -35,12 +37,28 @@ enum Refusal {
     Misconfigured(String),
     InsufficientScope(String),
     Busy(String),
+    Cancelled(String),
 }
 
 struct Account {
     name: &'static str,
     generation: AtomicU64,
 }
+
+/// A login in progress: what it was brought, and whether it is over.
+#[derive(Clone, Default)]
+struct Request(Arc<Mutex<Progress>>, Arc<tokio::sync::Notify>);
+
+#[derive(Default)]
+struct Progress {
+    brought: String,
+    over: Option<Result<(), ()>>,
+}
+
+/// Where every login begins.
+pub(crate) const AUTHORIZE: &str = "https://as.example/authorize?state=canary-state&code_challenge=canary-challenge";
+
+const REQUEST: &str = "/org/tokenkeeper/Keeper1/request/1";
 
 struct Vault;
 
@@ -80,6 +98,14 @@ impl Account {
         .into())
     }
 
+    fn login(&self, options: Dict) -> zbus::fdo::Result<(OwnedObjectPath, Dict)> {
+        if options.get("flow").is_some_and(|flow| flow.downcast_ref::<&str>() == Ok("device")) {
+            return Err(zbus::fdo::Error::NotSupported("no codes here".to_owned()));
+        }
+        let request = OwnedObjectPath::try_from(REQUEST).expect("a path");
+        Ok((request, [("uri", Variant::from(AUTHORIZE))].map(owned).into()))
+    }
+
     #[zbus(property)]
     fn state(&self) -> &str {
         "ready"
@@ -88,6 +114,46 @@ impl Account {
     #[zbus(property)]
     fn generation(&self) -> u64 {
         self.generation.load(Ordering::SeqCst)
+    }
+}
+
+#[zbus::interface(name = "org.tokenkeeper.Keeper1.Request")]
+impl Request {
+    async fn wait(&self) -> Result<Dict, Refusal> {
+        loop {
+            let told = self.1.notified();
+            match self.0.lock().expect("not poisoned").over {
+                Some(Ok(())) => return Ok([("subject", Variant::from("auth0|ada"))].map(owned).into()),
+                Some(Err(())) => return Err(Refusal::Cancelled("cancelled".to_owned())),
+                None => {}
+            }
+            told.await;
+        }
+    }
+
+    /// Whatever is brought ends the request.
+    fn input(&self) -> OwnedFd {
+        let (theirs, ours) = UnixStream::pair().expect("a pair");
+        let request = self.clone();
+        std::thread::spawn(move || {
+            let mut brought = String::new();
+            std::io::Read::read_to_string(&mut &ours, &mut brought).expect("text");
+            request.end(Ok(()), &brought);
+        });
+        std::os::fd::OwnedFd::from(theirs).into()
+    }
+
+    fn cancel(&self) {
+        self.end(Err(()), "");
+    }
+}
+
+impl Request {
+    fn end(&self, how: Result<(), ()>, brought: &str) {
+        let mut progress = self.0.lock().expect("not poisoned");
+        progress.over = Some(how);
+        progress.brought = brought.to_owned();
+        self.1.notify_waiters();
     }
 }
 
@@ -164,12 +230,14 @@ impl World {
         let builder = zbus::connection::Builder::address(address.as_str())
             .serve_at(ROOT_PATH, Vault)
             .serve_at(ROOT_PATH, Manager);
+        let request = Request::default();
+        let builder = builder.serve_at(REQUEST, request.clone());
         let builder = ACCOUNTS.into_iter().fold(builder, |builder, name| {
             let path = account_path(name).expect("a name");
             builder.serve_at(path, Account { name, generation: AtomicU64::new(1) })
         });
         let keeper = builder.name(BUS_NAME).build().await.expect("on the bus");
-        Self { bus, address, keeper, dir }
+        Self { bus, address, keeper, request, dir }
     }
 
     /// The account has a new token.
@@ -179,6 +247,21 @@ impl World {
         let account = served.get().await;
         account.generation.fetch_add(1, Ordering::SeqCst);
         account.generation_changed(served.signal_emitter()).await.expect("told");
+    }
+
+    /// The login in progress ends well, as if the browser had come back.
+    pub(crate) fn browser_came_back(&self) {
+        self.request.end(Ok(()), "");
+    }
+
+    /// What the login was brought by hand.
+    pub(crate) fn brought(&self) -> String {
+        self.request.0.lock().expect("not poisoned").brought.clone()
+    }
+
+    /// Whether the login was given up.
+    pub(crate) fn was_given_up(&self) -> bool {
+        self.request.0.lock().expect("not poisoned").over == Some(Err(()))
     }
 
     /// The command, in this world.
@@ -196,9 +279,16 @@ impl World {
 
     /// Runs a line of shell; `$TOKENKEEPER` is the command.
     pub(crate) async fn sh(&self, line: &str) -> Output {
+        self.sh_with(line, &[], |_| ()).await
+    }
+
+    /// Runs a line of shell with arguments, in a place that the caller changes.
+    pub(crate) async fn sh_with(&self, line: &str, args: &[&str], change: impl FnOnce(&mut Command)) -> Output {
         let mut command = Command::new("sh");
-        command.args(["-c", line]).env("TOKENKEEPER", env!("CARGO_BIN_EXE_tokenkeeper"));
+        command.args(["-c", line, "sh"]).args(args).stdin(Stdio::null());
+        command.env("TOKENKEEPER", env!("CARGO_BIN_EXE_tokenkeeper"));
         self.place(&mut command);
+        change(&mut command);
         tokio::process::Command::from(command).output().await.expect("started")
     }
 
