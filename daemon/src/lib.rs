@@ -15,9 +15,12 @@ pub mod http;
 
 pub mod vault;
 
+pub mod harden;
+
 pub mod keeper;
 
 pub mod dbus;
 
-pub mod harden;
+pub mod init;
+pub mod run;
 pub mod wipe;

@@ -1,12 +1,32 @@
 //! The shell around the pure core: one task that owns all accounts, carries their effects out and feeds the results
 //! back. It decides nothing and awaits nothing while an account decides.
 
+mod clock;
+mod crowd;
+mod definitions;
+mod effects;
+mod entry;
+mod errands;
 #[cfg(test)]
 pub(crate) mod fake;
+mod fd;
+mod files;
 mod handle;
 mod listener;
-
-pub use handle::{Begun, Handle, RequestState, RequestView, Value, VaultView, View, Wanted};
-pub use listener::Listener;
+mod logins;
+mod network;
+mod notify;
+mod publish;
+mod random;
+mod requests;
+mod sleep;
+mod start;
+mod task;
+mod token_files;
+mod vaulting;
+mod waiters;
 
 pub use crate::vault::{SlotView, VaultState};
+pub use handle::{Begun, Handle, RequestState, RequestView, Value, VaultView, View, Wanted};
+pub use listener::Listener;
+pub use start::{Keeping, StartError, start};

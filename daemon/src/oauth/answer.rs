@@ -59,7 +59,8 @@ pub fn read(sent: Sent, context: &AnswerContext<'_>) -> Answer {
 }
 
 impl Answer {
-    fn without_token(outcome: Outcome) -> Self {
+    /// An answer that brought no refresh token.
+    pub fn without_token(outcome: Outcome) -> Self {
         Self { refresh_token: None, outcome }
     }
 }

@@ -1,0 +1,238 @@
+//! Errands: the I/O that accounts ask for. Each runs as its own task, so a slow server or disk delays nobody else, and
+//! ends in one report to the keeper. None of them is cancelled by a caller or by a shutdown.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokenkeeper_config::{AccountName, Definition};
+use tokio::sync::{mpsc, oneshot};
+
+use super::clock::Clock;
+use super::crowd::Crowd;
+use super::listener::Listener;
+use super::task::Report;
+use crate::account::{Change, Exchange, Input, Page, RequestId, Ticket, TokenKey};
+use crate::http::Http;
+use crate::oauth::answer::{self, AnswerContext, Kind};
+use crate::oauth::revoke::{self, Revocation};
+use crate::oauth::token_request::{self, TokenAsk};
+use crate::oauth::{Answer, Client, Metadata, Outcome};
+use crate::secret::{Sealed, Secret};
+use crate::vault::{Binding, CommitFailed, Vault};
+
+/// A client secret file is small.
+const SECRET_FILE_LIMIT: u64 = 64 * 1024;
+/// Revocation is a courtesy; nobody waits longer for it.
+const REVOKE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What errands need. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Errands {
+    pub(super) clock: Clock,
+    pub(super) vault: Vault,
+    pub(super) http: Arc<Http>,
+    pub(super) crowd: Crowd,
+    pub(super) reports: mpsc::UnboundedSender<Report>,
+}
+
+/// For whom an errand runs.
+#[derive(Clone)]
+pub(super) struct Errander {
+    pub(super) account: AccountName,
+    pub(super) binding: Binding,
+}
+
+impl Errands {
+    fn hear(&self, account: AccountName, input: Input) {
+        // The keeper outlives its errands, except when the process ends.
+        let _ = self.reports.send(Report::Heard { account, input });
+    }
+
+    pub(super) fn discover(&self, who: Errander, ticket: Ticket, definition: Arc<Definition>) {
+        let errands = self.clone();
+        tokio::spawn(async move {
+            let result = crate::discover::discover(&errands.http, &definition).await.map(Arc::new);
+            errands.hear(who.account, Input::Discovered { ticket, result });
+        });
+    }
+
+    pub(super) fn ask(&self, who: Errander, ticket: Ticket, request: Asked) {
+        let errands = self.clone();
+        tokio::spawn(async move {
+            let input = match errands.exchange(&who, request).await {
+                Ok(answer) => Input::Answered { ticket, answer },
+                Err(why) => Input::Unopenable { ticket, why },
+            };
+            errands.hear(who.account, input);
+        });
+    }
+
+    async fn exchange(&self, who: &Errander, asked: Asked) -> Result<Answer, String> {
+        let Asked { definition, metadata, exchange, timeout } = asked;
+        let client_secret = self.client_secret(&who.account, &definition).await?;
+        let client = Client { definition: &definition, metadata: &metadata, secret: client_secret.as_ref() };
+        let opened = match &exchange {
+            Exchange::Refresh { token, .. } => Some(self.reveal(who, token).await?),
+            Exchange::Code { .. } | Exchange::ClientCredentials { .. } => None,
+        };
+        let request = match (&exchange, &opened) {
+            (Exchange::Code { code, verifier, redirect_uri }, _) => {
+                token_request::code(&client, code, verifier, redirect_uri)
+            }
+            (Exchange::Refresh { key, .. }, Some(token)) => token_request::refresh(&client, token, asked_for(key)),
+            (Exchange::Refresh { key, .. } | Exchange::ClientCredentials { key }, _) => {
+                token_request::client_credentials(&client, asked_for(key))
+            }
+        };
+        let request = match request {
+            Ok(request) => request,
+            Err(problem) => return Ok(Answer::without_token(Outcome::Misconfigured { why: problem.to_string() })),
+        };
+        let host = request.uri().host().unwrap_or_default().to_owned();
+        let sent = {
+            let _turn = self.crowd.turn(&host).await;
+            self.http.send(request, timeout).await
+        };
+        let secrets: Vec<&Secret> = secrets_of(&exchange).into_iter().chain(&opened).chain(&client_secret).collect();
+        let context = AnswerContext {
+            definition: &definition,
+            host: &host,
+            kind: kind_of(&exchange),
+            wall: self.clock.now().wall,
+            secrets: &secrets,
+        };
+        Ok(answer::read(sent, &context))
+    }
+
+    async fn reveal(&self, who: &Errander, token: &Sealed) -> Result<Secret, String> {
+        self.vault.reveal(&who.account, who.binding, token).await.map_err(|e| e.to_string())
+    }
+
+    async fn client_secret(&self, account: &AccountName, definition: &Definition) -> Result<Option<Secret>, String> {
+        match &definition.client_secret_file {
+            Some(path) => read_secret_file(path).await.map(Some),
+            None => self.vault.client_secret(account).await.map_err(|e| e.to_string()),
+        }
+    }
+
+    pub(super) fn save(&self, who: Errander, ticket: Ticket, change: Change) {
+        let errands = self.clone();
+        tokio::spawn(async move {
+            let adopts = matches!(change, Change::Adopt);
+            let input = match errands.vault.commit(&who.account, who.binding, change).await {
+                Ok(sealed) => Input::Saved { ticket, sealed },
+                Err(CommitFailed { change, why }) => {
+                    return errands.hear(who.account, Input::SaveFailed { ticket, why, change });
+                }
+            };
+            errands.hear(who.account.clone(), input);
+            if adopts {
+                let _ = errands.reports.send(Report::Adopted { by: who.account });
+            }
+        });
+    }
+
+    pub(super) fn revoke(
+        &self,
+        who: Errander,
+        ticket: Ticket,
+        definition: Arc<Definition>,
+        metadata: Arc<Metadata>,
+        token: Sealed,
+    ) {
+        let errands = self.clone();
+        tokio::spawn(async move {
+            let done = errands.revoked(&who, &definition, &metadata, &token).await.unwrap_or_else(|why| {
+                tracing::info!(account = %who.account, "not revoked at the server: {why}");
+                false
+            });
+            errands.hear(who.account, Input::Revoked { ticket, done });
+        });
+    }
+
+    async fn revoked(
+        &self,
+        who: &Errander,
+        definition: &Definition,
+        metadata: &Metadata,
+        token: &Sealed,
+    ) -> Result<bool, String> {
+        let token = self.reveal(who, token).await?;
+        let client_secret = self.client_secret(&who.account, definition).await?;
+        let client = Client { definition, metadata, secret: client_secret.as_ref() };
+        let request = revoke::request(&client, &token).map_err(|problem| problem.to_string())?;
+        let sent = self.http.send(request, REVOKE_TIMEOUT).await;
+        Ok(revoke::read(&sent) == Revocation::Settled)
+    }
+
+    pub(super) fn listen(
+        &self,
+        account: AccountName,
+        request: RequestId,
+        redirect: tokenkeeper_config::Redirect,
+        path: String,
+    ) {
+        let errands = self.clone();
+        tokio::spawn(async move {
+            let listener = match Listener::bind(&redirect, &path).await {
+                Ok(listener) => listener,
+                Err(why) => return errands.hear(account, Input::ListenFailed { request, why }),
+            };
+            let (page, shown) = oneshot::channel::<Page>();
+            let (callback, called) = oneshot::channel();
+            let redirect_uri = listener.redirect_uri().to_owned();
+            let _ = errands.reports.send(Report::Listening { account: account.clone(), request, redirect_uri, page });
+            let heard = async {
+                if let Ok(query) = called.await {
+                    errands.hear(account, Input::Redirected { request, query });
+                }
+            };
+            tokio::join!(listener.serve(callback, shown), heard);
+        });
+    }
+}
+
+fn asked_for(key: &TokenKey) -> TokenAsk<'_> {
+    TokenAsk { audience: key.audience.as_deref(), resource: key.resource.as_deref(), scopes: &key.scopes }
+}
+
+fn kind_of(exchange: &Exchange) -> Kind {
+    match exchange {
+        Exchange::Code { .. } => Kind::Code,
+        Exchange::Refresh { .. } => Kind::Refresh,
+        Exchange::ClientCredentials { .. } => Kind::ClientCredentials,
+    }
+}
+
+fn secrets_of(exchange: &Exchange) -> Vec<&Secret> {
+    match exchange {
+        Exchange::Code { code, verifier, .. } => vec![code, verifier],
+        Exchange::Refresh { .. } | Exchange::ClientCredentials { .. } => Vec::new(),
+    }
+}
+
+/// A token request as an account asks for it.
+pub(super) struct Asked {
+    pub(super) definition: Arc<Definition>,
+    pub(super) metadata: Arc<Metadata>,
+    pub(super) exchange: Exchange,
+    pub(super) timeout: Duration,
+}
+
+/// Reads a secret from a file, without the newline that editors add.
+async fn read_secret_file(path: &Path) -> Result<Secret, String> {
+    let said = path.display().to_string();
+    let path = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || {
+        use std::io::Read as _;
+        let mut bytes = zeroize::Zeroizing::new(Vec::new());
+        std::fs::File::open(path)?.take(SECRET_FILE_LIMIT + 1).read_to_end(&mut bytes)?;
+        std::io::Result::Ok(bytes)
+    });
+    let bytes = read.await.map_err(|e| e.to_string())?.map_err(|e| format!("could not read {said}: {e}"))?;
+    if bytes.len() as u64 > SECRET_FILE_LIMIT {
+        return Err(format!("{said} is over 64 KiB: that is no client secret"));
+    }
+    Ok(Secret::copy_of(bytes.trim_ascii_end()))
+}

@@ -1,0 +1,116 @@
+//! Building the keeper: local recovery first, then the task and its watchers.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use tokenkeeper_config::{KeeperSettings, Places};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use super::clock::{Alarm, Clock, ClockSteps};
+use super::crowd::Crowd;
+use super::definitions::Definitions;
+use super::errands::Errands;
+use super::handle::{Handle, View};
+use super::requests::Requests;
+use super::task::{Ears, Keeper};
+use super::vaulting::{Gate, Position};
+use super::waiters::Waiters;
+use super::{files, network, notify, sleep};
+use crate::harden;
+use crate::http::Http;
+use crate::time::Boot;
+use crate::vault::{OpenError, Opener, Vault, VaultState};
+
+/// A keeper that runs.
+pub struct Keeping {
+    /// The door to it.
+    pub handle: Handle,
+    /// Comes when the first trial to open the vault has ended and the accounts are loaded.
+    pub ready: oneshot::Receiver<()>,
+    /// Send to make it drain.
+    pub stop: oneshot::Sender<()>,
+    /// Ends when everything in flight is saved.
+    pub stopped: JoinHandle<std::io::Result<()>>,
+}
+
+/// Why the keeper cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The vault cannot be used at all.
+    #[error(transparent)]
+    Vault(#[from] OpenError),
+    /// The system refused something basic.
+    #[error("{0}")]
+    System(#[from] std::io::Error),
+    /// The HTTP client could not be made.
+    #[error("{0}")]
+    Http(String),
+}
+
+/// Starts the keeper task and its watchers on the present runtime.
+///
+/// # Errors
+/// When the vault cannot be used, or the kernel refuses a timer.
+pub fn start(places: Places, bus: zbus::Connection, report: harden::Report) -> Result<Keeping, StartError> {
+    let vault = Vault::open(&places.state_dir, places.runtime_dir.as_deref())?;
+    let proxy = tokenkeeper_config::Config::load(&places).keeper.ok().and_then(|keeper| keeper.proxy);
+    let http = Http::new(proxy.as_ref().map(url::Url::as_str)).map_err(|e| StartError::Http(e.to_string()))?;
+    let (reports, heard) = mpsc::unbounded_channel();
+    let (notices, notes) = mpsc::unbounded_channel();
+    let (in_flight, in_flight_watched) = watch::channel(false);
+    let (stop, stopping) = oneshot::channel();
+    let (ready_sender, ready) = oneshot::channel();
+    let gate = Gate { position: Position::NoVault, slots: Vec::new(), opened_by: String::new() };
+    let view = View { accounts: BTreeMap::new(), vault: gate.view(), hardening: report };
+    let (view, viewed) = watch::channel(Arc::new(view));
+    let (settings, settings_watched) = watch::channel(KeeperSettings::default());
+    let (handle, calls) = Handle::new(viewed, settings_watched);
+
+    let mut keeper = Keeper {
+        errands: Errands {
+            clock: Clock::of_this_machine()?,
+            vault,
+            http: Arc::new(http),
+            crowd: Crowd::default(),
+            reports: reports.clone(),
+        },
+        definitions: Definitions::of(places.clone()),
+        settings,
+        entries: BTreeMap::new(),
+        deadlines: BTreeSet::new(),
+        waiters: Waiters::default(),
+        requests: Requests::default(),
+        pages: HashMap::new(),
+        gate,
+        closing: false,
+        view,
+        stale: BTreeSet::new(),
+        notices,
+        in_flight,
+        draining: false,
+        not_before: Boot(std::time::Duration::ZERO),
+        slept: super::clock::slept(),
+        ready: Some(ready_sender),
+    };
+    // Faults are logged one by one as they are found, and stand in the accounts they are about.
+    let _ = keeper.reload();
+
+    let ears = Ears { calls, reports: heard, alarm: Alarm::new()?, clock_steps: ClockSteps::new()?, stop: stopping };
+    tokio::spawn(files::watch(places, reports.clone()));
+    tokio::spawn(network::watch(reports.clone()));
+    tokio::spawn(sleep::watch(reports, in_flight_watched));
+    tokio::spawn(notify::show(bus, notes));
+    let stopped = tokio::spawn(async move {
+        if keeper.errands.vault.state().await != VaultState::NoVault {
+            keeper.gate.position = Position::Locked;
+            keeper.gate.slots = keeper.errands.vault.slots().await;
+            keeper.try_to_open(None, Opener::default());
+        } else {
+            keeper.is_ready();
+        }
+        keeper.publish();
+        keeper.run(ears).await
+    });
+    Ok(Keeping { handle, ready, stop, stopped })
+}

@@ -1,0 +1,366 @@
+//! The vault's gate and the requests about it: unlock, lock, slots, secrets. While the gate is not open nobody gets a
+//! token, and while it closes whatever is in flight is still saved.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokenkeeper_config::AccountName;
+
+use super::handle::{Begun, Reply, RequestState, Value, VaultView};
+use super::requests::Kind;
+use super::task::{Keeper, Report};
+use crate::account::{Denied, Input, RequestId, Stored};
+use crate::secret::Secret;
+use crate::vault::{Opener, SlotError, SlotKind, SlotView, UnlockError, Unlocked, VaultState};
+
+/// How long a request waits for a person.
+pub(super) const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Whether tokens may leave.
+pub(super) struct Gate {
+    pub(super) position: Position,
+    pub(super) slots: Vec<SlotView>,
+    pub(super) opened_by: String,
+}
+
+/// Where the gate stands.
+pub(super) enum Position {
+    NoVault,
+    Locked,
+    Open,
+    /// Closed for callers; exchanges in flight are still being saved. Whoever asked to lock waits.
+    Closing(Vec<Reply<()>>),
+}
+
+/// What the vault did.
+pub(super) enum VaultReport {
+    /// A trial to open it ended.
+    Tried { request: Option<RequestId>, result: Result<Unlocked, UnlockError> },
+    /// Records of accounts were read.
+    Loaded { accounts: Vec<(AccountName, Stored)> },
+    /// Records could not be read; a sentence for people.
+    NotLoaded { why: String },
+    /// The key is gone from memory.
+    Locked,
+    /// Its slots as they are now.
+    Slots(Vec<SlotView>),
+    /// A request about a slot or a secret ended.
+    Ended { request: RequestId, result: Result<(), Denied> },
+}
+
+impl Gate {
+    /// Why nobody may pass, if so.
+    pub(super) fn denial(&self) -> Option<Denied> {
+        match self.position {
+            Position::Open => None,
+            Position::NoVault => Some(Denied::NoVault),
+            Position::Locked | Position::Closing(_) => Some(Denied::Locked),
+        }
+    }
+
+    /// As published. `locked` only when nothing secret is held any more: while it closes it is still `ready`.
+    pub(super) fn view(&self) -> VaultView {
+        let state = match self.position {
+            Position::NoVault => VaultState::NoVault,
+            Position::Locked => VaultState::Locked,
+            Position::Open | Position::Closing(_) => VaultState::Ready,
+        };
+        VaultView { state, slots: self.slots.clone(), opened_by: self.opened_by.clone() }
+    }
+}
+
+impl Keeper {
+    pub(super) fn vault_did(&mut self, report: VaultReport) {
+        match report {
+            VaultReport::Tried { request, result: Ok(unlocked) } => self.opened(request, unlocked),
+            VaultReport::Tried { request, result: Err(error) } => self.not_opened(request, error),
+            VaultReport::Loaded { accounts } => self.loaded(accounts),
+            VaultReport::NotLoaded { why } => {
+                tracing::error!("could not read the vault: {why}");
+                self.is_ready();
+            }
+            VaultReport::Locked => self.locked(),
+            VaultReport::Slots(slots) => self.gate.slots = slots,
+            VaultReport::Ended { request, result } => {
+                let state = match result {
+                    Ok(()) => RequestState::Done { account: None, subject: None },
+                    Err(denied) => RequestState::Failed(denied),
+                };
+                self.requests.end(request, state);
+                self.look_at_slots();
+            }
+        }
+    }
+
+    pub(super) fn begin_unlock(&mut self, interactive: bool, reply: Reply<Begun>) {
+        match self.gate.position {
+            Position::NoVault => return drop(reply.send(Err(Denied::NoVault))),
+            Position::Closing(_) => {
+                return drop(reply.send(Err(Denied::Busy("the vault is just being locked; try again".into()))));
+            }
+            Position::Open | Position::Locked => {}
+        }
+        let wants = if self.has_slot(SlotKind::Passphrase) { vec!["passphrase"] } else { Vec::new() };
+        let expires = self.patience();
+        let begun = self.requests.open(Kind::Unlock, wants, Some(expires));
+        let id = begun.id;
+        let _ = reply.send(Ok(begun));
+        if matches!(self.gate.position, Position::Open) {
+            return self.requests.end(id, RequestState::Done { account: None, subject: None });
+        }
+        self.try_to_open(Some(id), Opener { interactive, ..Opener::default() });
+    }
+
+    /// Tries the slots that need nobody, or those that `opener` brings something for.
+    pub(super) fn try_to_open(&self, request: Option<RequestId>, opener: Opener) {
+        let errands = self.errands.clone();
+        tokio::spawn(async move {
+            let result = errands.vault.unlock(opener).await;
+            let _ = errands.reports.send(Report::Vault(VaultReport::Tried { request, result }));
+        });
+    }
+
+    fn opened(&mut self, request: Option<RequestId>, unlocked: Unlocked) {
+        self.gate.position = Position::Open;
+        self.gate.opened_by = unlocked.by;
+        tracing::info!("the vault is open, by its slot {}", self.gate.opened_by);
+        self.look_at_slots();
+        let waiting: Vec<RequestId> = self.requests.unlocks().into_iter().chain(request).collect();
+        let names: Vec<AccountName> = self.entries.keys().cloned().collect();
+        self.load(names);
+        for request in waiting {
+            self.requests.end(request, RequestState::Done { account: None, subject: None });
+        }
+    }
+
+    fn not_opened(&mut self, request: Option<RequestId>, error: UnlockError) {
+        self.look_at_slots();
+        let Some(id) = request else {
+            self.is_ready();
+            return tracing::info!("the vault stays locked: {error}");
+        };
+        // Without a passphrase yet, a vault that has such a slot goes on waiting for one.
+        let waits = self.requests.find(id).is_some_and(|open| open.wants("passphrase"));
+        if !(waits && matches!(error, UnlockError::NeedsPassphrase { .. })) {
+            self.requests.end(id, RequestState::Failed(Denied::NotOpened(error.to_string())));
+        }
+    }
+
+    /// Reads what the vault holds of these accounts.
+    pub(super) fn load(&self, names: Vec<AccountName>) {
+        let wanted = names.into_iter().filter_map(|name| self.errander(&name)).map(|who| (who.account, who.binding));
+        let wanted: Vec<_> = wanted.collect();
+        let errands = self.errands.clone();
+        tokio::spawn(async move {
+            let report = match errands.vault.load(wanted).await {
+                Ok(accounts) => VaultReport::Loaded { accounts },
+                Err(error) => VaultReport::NotLoaded { why: error.to_string() },
+            };
+            let _ = errands.reports.send(Report::Vault(report));
+        });
+    }
+
+    fn loaded(&mut self, accounts: Vec<(AccountName, Stored)>) {
+        if !matches!(self.gate.position, Position::Open) {
+            return;
+        }
+        for (name, stored) in accounts {
+            self.step(&name, Input::Unlocked(Box::new(stored)));
+        }
+        self.publish();
+        self.is_ready();
+    }
+
+    pub(super) fn lock(&mut self, reply: Reply<()>) {
+        match &mut self.gate.position {
+            Position::NoVault => return drop(reply.send(Err(Denied::NoVault))),
+            Position::Locked => return drop(reply.send(Ok(()))),
+            Position::Closing(waiting) => return waiting.push(reply),
+            Position::Open => self.gate.position = Position::Closing(vec![reply]),
+        }
+        self.tell_all(|| Input::Locked);
+        self.close_if_settled();
+    }
+
+    /// Drops the key once the last exchange in flight is saved.
+    pub(super) fn close_if_settled(&mut self) {
+        if !matches!(self.gate.position, Position::Closing(_)) || self.closing || !self.is_settled() {
+            return;
+        }
+        self.closing = true;
+        let errands = self.errands.clone();
+        tokio::spawn(async move {
+            errands.vault.lock().await;
+            let _ = errands.reports.send(Report::Vault(VaultReport::Locked));
+        });
+    }
+
+    fn locked(&mut self) {
+        self.closing = false;
+        let before = std::mem::replace(&mut self.gate.position, Position::Locked);
+        self.gate.opened_by.clear();
+        self.look_at_slots();
+        self.publish();
+        if let Position::Closing(waiting) = before {
+            for reply in waiting {
+                let _ = reply.send(Ok(()));
+            }
+        }
+    }
+
+    pub(super) fn begin_slot(&mut self, kind: String, options: BTreeMap<String, Value>, reply: Reply<Begun>) {
+        let (slot, path) = match slot_kind(&kind, &options) {
+            Ok(found) => found,
+            Err(denied) => return drop(reply.send(Err(denied))),
+        };
+        if let Some(denied) = self.gate.denial() {
+            return drop(reply.send(Err(denied)));
+        }
+        let wants = if slot == SlotKind::Passphrase { vec!["new_passphrase"] } else { Vec::new() };
+        let waits = !wants.is_empty();
+        let expires = self.patience();
+        let begun = self.requests.open(Kind::AddSlot(slot), wants, Some(expires));
+        let id = begun.id;
+        let _ = reply.send(Ok(begun));
+        if !waits {
+            self.enrol(id, slot, Opener { interactive: true, path, ..Opener::default() });
+        }
+    }
+
+    fn enrol(&self, request: RequestId, kind: SlotKind, opener: Opener) {
+        let errands = self.errands.clone();
+        tokio::spawn(async move {
+            let result = {
+                let _ = (kind, opener);
+                Err(Denied::NotSupported("slots cannot be added yet".into()))
+            };
+            let _ = errands.reports.send(Report::Vault(VaultReport::Ended { request, result }));
+        });
+    }
+
+    pub(super) fn remove_slot(&mut self, id: String, reply: Reply<()>) {
+        let errands = self.errands.clone();
+        tokio::spawn(async move {
+            let result = {
+                let _ = id;
+                Err(Denied::NotSupported("slots cannot be removed yet".into()))
+            };
+            let _ = errands.reports.send(Report::Vault(VaultReport::Slots(errands.vault.slots().await)));
+            let _ = reply.send(result);
+        });
+    }
+
+    pub(super) fn begin_rekey(&mut self, reply: Reply<Begun>) {
+        if let Some(denied) = self.gate.denial() {
+            return drop(reply.send(Err(denied)));
+        }
+        let wants = if self.has_slot(SlotKind::Passphrase) { vec!["passphrase"] } else { Vec::new() };
+        let waits = !wants.is_empty();
+        let expires = self.patience();
+        let begun = self.requests.open(Kind::Rekey, wants, Some(expires));
+        let id = begun.id;
+        let _ = reply.send(Ok(begun));
+        if !waits {
+            self.rekey(id, Opener { interactive: true, ..Opener::default() });
+        }
+    }
+
+    fn rekey(&self, request: RequestId, opener: Opener) {
+        let errands = self.errands.clone();
+        tokio::spawn(async move {
+            let result = {
+                let _ = opener;
+                Err(Denied::NotSupported("the vault cannot be given another key yet".into()))
+            };
+            let _ = errands.reports.send(Report::Vault(VaultReport::Ended { request, result }));
+        });
+    }
+
+    pub(super) fn begin_secret(&mut self, account: AccountName, reply: Reply<Begun>) {
+        if !self.entries.contains_key(&account) {
+            return drop(reply.send(Err(Denied::UnknownAccount(account.to_string()))));
+        }
+        if let Some(denied) = self.gate.denial() {
+            return drop(reply.send(Err(denied)));
+        }
+        let expires = self.patience();
+        let _ = reply.send(Ok(self.requests.open(Kind::Secret { account }, vec!["client_secret"], Some(expires))));
+    }
+
+    fn keep_secret(&mut self, request: RequestId, account: AccountName, secret: Secret) {
+        let errands = self.errands.clone();
+        tokio::spawn(async move {
+            let kept = errands.vault.set_client_secret(&account, secret).await;
+            let result = kept.map_err(|e| Denied::Failed(e.to_string()));
+            if result.is_ok() {
+                let _ = errands.reports.send(Report::SecretChanged { account });
+            }
+            let _ = errands.reports.send(Report::Vault(VaultReport::Ended { request, result }));
+        });
+    }
+
+    /// What a person typed or pasted for a request.
+    pub(super) fn input(&mut self, request: RequestId, values: Vec<(String, Secret)>) -> Result<(), Denied> {
+        for (key, value) in values {
+            let open = self.requests.find(request).ok_or_else(ended)?;
+            if !open.wants(&key) {
+                return Err(Denied::InvalidArgs(format!("this request does not want `{}`", plain(&key))));
+            }
+            match &open.kind {
+                Kind::Unlock => {
+                    self.try_to_open(Some(request), Opener { passphrase: Some(value), ..Opener::default() })
+                }
+                Kind::AddSlot(slot) => {
+                    let slot = *slot;
+                    self.enrol(request, slot, Opener { passphrase: Some(value), ..Opener::default() });
+                }
+                Kind::Rekey => self.rekey(request, Opener { passphrase: Some(value), ..Opener::default() }),
+                Kind::Secret { account } => {
+                    let account = account.clone();
+                    self.keep_secret(request, account, value);
+                }
+                Kind::Login(login) => {
+                    let account = login.account.clone();
+                    self.login_input(request, &account, &key, value)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes the slots as the vault has them now.
+    pub(super) fn look_at_slots(&self) {
+        let errands = self.errands.clone();
+        tokio::spawn(async move {
+            let _ = errands.reports.send(Report::Vault(VaultReport::Slots(errands.vault.slots().await)));
+        });
+    }
+
+    fn has_slot(&self, kind: SlotKind) -> bool {
+        self.gate.slots.iter().any(|slot| slot.kind == kind.as_str())
+    }
+
+    pub(super) fn patience(&self) -> (crate::time::Boot, u64) {
+        let now = self.now();
+        (now.boot.after(PATIENCE), now.wall.after(PATIENCE).unix())
+    }
+}
+
+fn ended() -> Denied {
+    Denied::Cancelled
+}
+
+/// A key as it may be said in an error: short and printable.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| c.is_ascii_graphic()).take(40).collect()
+}
+
+fn slot_kind(kind: &str, options: &BTreeMap<String, Value>) -> Result<(SlotKind, Option<PathBuf>), Denied> {
+    let path = match options.get("path") {
+        Some(Value::Text(path)) => Some(PathBuf::from(path)),
+        Some(_) => return Err(Denied::InvalidArgs("`path` is a string".into())),
+        None => None,
+    };
+    Ok((kind.parse().map_err(|e: SlotError| Denied::InvalidArgs(e.to_string()))?, path))
+}
