@@ -65,3 +65,122 @@ fn failed(problem: DiscoveryProblem) -> DiscoveryFailed {
         DiscoveryProblem::Absent(why) | DiscoveryProblem::Wrong(why) => DiscoveryFailed { why, misconfigured: true },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::{Arc, Mutex};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::oauth::testing;
+
+    const OPENID: &str = "/t/.well-known/openid-configuration";
+    const OAUTH: &str = "/.well-known/oauth-authorization-server/t";
+
+    /// A server of fixed pages, and the paths it was asked for. `ISSUER` in a page is its own issuer.
+    async fn server(pages: &[(&'static str, u16, &str)]) -> (String, Arc<Mutex<Vec<String>>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let issuer = format!("http://{}/t", listener.local_addr().expect("an address"));
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let pages: BTreeMap<_, _> =
+            pages.iter().map(|(path, status, body)| (*path, (*status, body.replace("ISSUER", &issuer)))).collect();
+        let log = asked.clone();
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.expect("a connection");
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    assert!(stream.read_buf(&mut request).await.expect("a request") > 0);
+                }
+                let path = String::from_utf8_lossy(&request).split(' ').nth(1).expect("a path").to_owned();
+                let (status, body) = pages.get(path.as_str()).cloned().unwrap_or((404, String::new()));
+                let head = format!("HTTP/1.1 {status} S\r\nContent-Length: {}\r\n\r\n", body.len());
+                log.lock().expect("the log").push(path);
+                stream.write_all((head + &body).as_bytes()).await.expect("written");
+            }
+        });
+        (issuer, asked)
+    }
+
+    fn account(issuer: &str) -> Definition {
+        Definition { issuer: Some(issuer.to_owned()), ..testing::definition() }
+    }
+
+    async fn found(pages: &[(&'static str, u16, &str)]) -> (Result<Metadata, DiscoveryFailed>, Vec<String>) {
+        let (issuer, asked) = server(pages).await;
+        let result = discover(&Http::new(None).expect("no proxy"), &account(&issuer)).await;
+        let asked = asked.lock().expect("the log").clone();
+        (result, asked)
+    }
+
+    const DOCUMENT: &str = r#"{"issuer":"ISSUER","token_endpoint":"ISSUER/token","jwks_uri":"ISSUER/jwks"}"#;
+
+    #[tokio::test]
+    async fn the_document_and_the_keys_are_fetched() {
+        let (metadata, asked) = found(&[(OPENID, 200, DOCUMENT), ("/t/jwks", 200, r#"{"keys":[]}"#)]).await;
+        assert_eq!(metadata.expect("found").keys.as_deref(), Some(r#"{"keys":[]}"#));
+        assert_eq!(asked, [OPENID, "/t/jwks"]);
+    }
+
+    #[tokio::test]
+    async fn missing_keys_do_not_matter() {
+        for (status, body) in [(404, ""), (500, ""), (200, "<html>"), (200, "{}")] {
+            let (metadata, _) = found(&[(OPENID, 200, DOCUMENT), ("/t/jwks", status, body)]).await;
+            assert_eq!(metadata.expect("found").keys, None, "{status} {body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_next_place_is_tried_where_one_has_no_document() {
+        let (metadata, asked) = found(&[(OPENID, 404, ""), (OAUTH, 200, DOCUMENT)]).await;
+        assert!(metadata.is_ok());
+        assert_eq!(asked[..2], [OPENID, OAUTH]);
+        let (metadata, _) = found(&[(OPENID, 500, ""), (OAUTH, 200, DOCUMENT)]).await;
+        assert!(metadata.is_ok(), "some servers answer 500 to paths they do not know");
+    }
+
+    #[tokio::test]
+    async fn wrong_for_good_and_not_now_are_told_apart() {
+        let foreign = r#"{"issuer":"https://evil.example","token_endpoint":"ISSUER/token"}"#;
+        for (pages, misconfigured) in [
+            (&[][..], true),
+            (&[(OPENID, 200, foreign)], true),
+            (&[(OPENID, 200, foreign), (OAUTH, 503, "")], true),
+            (&[(OPENID, 503, "")], false),
+            (&[(OPENID, 200, "<html>")], false),
+        ] {
+            let (result, _) = found(pages).await;
+            assert_eq!(result.err().map(|failed| failed.misconfigured), Some(misconfigured), "{pages:?}");
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let gone = format!("http://{}", listener.local_addr().expect("an address"));
+        drop(listener);
+        let offline = discover(&Http::new(None).expect("no proxy"), &account(&gone)).await;
+        assert_eq!(
+            offline.err().map(|failed| failed.misconfigured),
+            Some(false),
+            "being offline is no fault of anybody"
+        );
+    }
+
+    #[tokio::test]
+    async fn given_endpoints_need_no_document() {
+        let http = Http::new(None).expect("no proxy");
+        let (issuer, asked) = server(&[]).await;
+        let mut definition = account(&issuer);
+        definition.endpoints.authorization_endpoint = Some(testing::url("https://as.example/authorize"));
+        definition.endpoints.token_endpoint = Some(testing::url("https://as.example/token"));
+        let metadata = discover(&http, &definition).await.expect("all given");
+        assert_eq!(metadata.token_endpoint, definition.endpoints.token_endpoint);
+        assert_eq!(asked.lock().expect("the log").len(), 3, "but where there is an issuer, it is asked for more");
+
+        definition.issuer = None;
+        assert!(discover(&http, &definition).await.is_ok());
+        definition.endpoints.token_endpoint = None;
+        let failed = discover(&http, &definition).await.expect_err("incomplete");
+        assert!(failed.misconfigured && failed.why.contains("endpoint"), "{}", failed.why);
+    }
+}

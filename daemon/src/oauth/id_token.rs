@@ -225,9 +225,10 @@ fn subject(claims: &Json) -> Option<String> {
     }
 }
 
-/// An instant in unix seconds; fractions are cut off.
+/// An instant in unix seconds; fractions are cut off, and the far end of time is thirty thousand years from now, so that
+/// sums do not overflow.
 fn seconds(claims: &Json, name: &str) -> Option<u64> {
-    claims.number(name).filter(|seconds| *seconds >= 0.0).map(|seconds| seconds as u64)
+    claims.number(name).filter(|seconds| *seconds >= 0.0).map(|seconds| seconds.min(1e12) as u64)
 }
 
 #[cfg(test)]

@@ -126,6 +126,7 @@ fn what_real_servers_write_is_accepted() {
     empty["azp"] = json!("cli");
     assert!(judged(&empty).is_ok(), "an empty audience beside an authorized party");
     assert_eq!(judged(&with("auth_time", json!(0))).map(|claims| claims.auth_time), Ok(None));
+    assert_eq!(judged(&with("exp", json!(1e300))).map(|claims| claims.expires_at), Ok(1_000_000_000_000));
     assert_eq!(judged(&with("sub", json!(17))).map(|claims| claims.subject), Ok("17".into()));
 }
 

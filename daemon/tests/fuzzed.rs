@@ -1,0 +1,78 @@
+//! The fuzz targets' functions with the stable toolchain: over the corpora, over damaged copies of them, and over noise.
+//! `fuzz/` runs the same functions under libFuzzer.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+#[path = "../../fuzz/src/lib.rs"]
+mod fuzz;
+
+/// The answers that providers give, in the form `token_answer` reads: 200, 400, 500 and cut.
+fn answers() -> Vec<Vec<u8>> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/oauth/corpus");
+    let bodies = corpus.read_dir().expect("the corpus").map(|entry| {
+        let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a case");
+        text.splitn(3, "\n\n").nth(2).expect("a body").as_bytes().to_vec()
+    });
+    let heads = [&[0, 0, 0, 0][..], &[5, 0, 0, 0], &[13, 1, 0, 0], &[0, 2, 0, 0]];
+    bodies.flat_map(|body| heads.map(|head| [head, &body].concat())).collect()
+}
+
+fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+    let entries = corpus.read_dir().expect("seeds");
+    entries.map(|entry| std::fs::read(entry.expect("an entry").path()).expect("a seed")).collect()
+}
+
+/// Every seed, every prefix of it, and seeds with bytes changed.
+fn run(seeds: &[Vec<u8>], target: fn(&[u8])) {
+    for seed in seeds {
+        for end in 0..=seed.len().min(600) {
+            target(&seed[..end]);
+        }
+        target(seed);
+    }
+    let mutated = (0..seeds.len(), prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8));
+    let mut runner = TestRunner::new(Config { cases: 2000, failure_persistence: None, ..Config::default() });
+    let checked = runner.run(&mutated, |(seed, changes)| {
+        let mut bytes = seeds[seed].clone();
+        for (at, byte) in changes {
+            if !bytes.is_empty() {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+        }
+        target(&bytes);
+        Ok(())
+    });
+    checked.expect("every input is survived");
+    let noise = prop::collection::vec(any::<u8>(), 0..300);
+    runner
+        .run(&noise, |bytes| {
+            target(&bytes);
+            Ok(())
+        })
+        .expect("noise is survived");
+}
+
+#[test]
+fn token_answers() {
+    run(&answers(), fuzz::token_answer);
+}
+
+#[test]
+fn metadata_documents() {
+    run(&seeds("metadata"), fuzz::metadata);
+}
+
+#[test]
+fn redirect_queries() {
+    run(&seeds("redirect"), fuzz::redirect);
+}
+
+#[test]
+fn id_tokens() {
+    run(&seeds("id_token"), fuzz::id_token);
+}

@@ -1,0 +1,215 @@
+//! What the fuzz targets call: each reads arbitrary bytes as one kind of input from the network, and asserts what must
+//! hold whatever they are.
+
+use std::collections::BTreeMap;
+
+use http::{HeaderValue, Response, StatusCode};
+use tokenkeeper_config::{Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Switch};
+use tokenkeeperd::oauth::answer::{self, AnswerContext, Kind};
+use tokenkeeperd::oauth::id_token::{self, Expected};
+use tokenkeeperd::oauth::{Fault, Outcome, keys, metadata, redirect};
+use tokenkeeperd::secret::Secret;
+use tokenkeeperd::time::Wall;
+
+const NOW: Wall = Wall(1_792_567_680_000);
+const HOST: &str = "as.example";
+const ISSUER: &str = "https://as.example";
+const CANARY: &str = "rt-canary";
+
+/// A token endpoint's answer: a byte of status, one of form, two short header values, the body.
+pub fn token_answer(data: &[u8]) {
+    let [status, shape, rest @ ..] = data else { return };
+    let statuses = [200, 201, 204, 302, 307, 400, 401, 403, 404, 405, 408, 410, 429, 500, 502, 503, 504, 511];
+    let status = StatusCode::from_u16(statuses[usize::from(*status) % statuses.len()]).expect("a status");
+    let (content_type, rest) = split(rest);
+    let (retry_after, body) = split(rest);
+    let definition = Definition { token_path: (shape & 1 == 1).then(|| "authed_user".to_owned()), ..definition() };
+
+    let sent = if shape & 2 == 2 {
+        Err(Fault::Broken { status, partial: Secret::copy_of(body), why: format!("{HOST} broke off") })
+    } else {
+        let mut response = Response::new(Secret::copy_of(body));
+        *response.status_mut() = status;
+        for (name, value) in
+            [("content-type", content_type), ("retry-after", retry_after), ("x-ratelimit-reset", retry_after)]
+        {
+            if let Ok(value) = HeaderValue::from_bytes(value) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        Ok(response)
+    };
+    let sent_token = Secret::from(CANARY.to_owned());
+    let context =
+        AnswerContext { definition: &definition, host: HOST, kind: Kind::Refresh, wall: NOW, secrets: &[&sent_token] };
+    let answer = answer::read(sent, &context);
+
+    if let Some(token) = &answer.refresh_token {
+        assert!(!token.is_empty(), "an empty refresh token would replace a good one");
+    }
+    match answer.outcome {
+        Outcome::Granted(granted) => {
+            assert!(status.is_success());
+            assert!(!granted.access_token.is_empty());
+            assert!(granted.access_token.reveal().iter().all(|byte| (0x20..=0x7e).contains(byte)), "fits in a header");
+            for span in [granted.lifetime, granted.refresh_in, granted.login_lifetime].into_iter().flatten() {
+                assert!(span.as_secs() >= 1 && span.as_secs() <= 100 * 366 * 86_400);
+            }
+            assert!(!granted.token_type.is_empty() && !granted.token_type.chars().any(char::is_control));
+        }
+        Outcome::NotProcessed { why, retry_after } => {
+            assert!(retry_after.as_secs() >= 1 && retry_after.as_secs() <= 86_400);
+            fit_for_people(&why);
+        }
+        Outcome::Ended { why } => {
+            assert!(!status.is_server_error() && !status.is_redirection(), "a {status} is never a logout");
+            assert!(shape & 2 == 0, "what broke off is never a logout");
+            fit_for_people(&why);
+        }
+        Outcome::NotSent { .. } => panic!("it was sent"),
+        Outcome::Ambiguous { why }
+        | Outcome::Portal { why }
+        | Outcome::Attention { why }
+        | Outcome::AccessDenied { why }
+        | Outcome::Misconfigured { why }
+        | Outcome::BadRequest { why }
+        | Outcome::BadTarget { why }
+        | Outcome::Unexplained { why }
+        | Outcome::Drift { why } => fit_for_people(&why),
+        Outcome::Nonce { nonce } => assert!(!nonce.is_empty()),
+    }
+}
+
+/// A metadata document or a JWK set.
+pub fn metadata(data: &[u8]) {
+    let response = Response::new(Secret::copy_of(data));
+    let _ = keys::read(&response);
+    match metadata::read(&definition(), ISSUER, &response) {
+        Ok(metadata) => {
+            let endpoints = [
+                &metadata.authorization_endpoint,
+                &metadata.token_endpoint,
+                &metadata.device_authorization_endpoint,
+                &metadata.revocation_endpoint,
+                &metadata.introspection_endpoint,
+                &metadata.pushed_authorization_request_endpoint,
+                &metadata.jwks_uri,
+            ];
+            for url in endpoints.into_iter().flatten() {
+                assert!(
+                    url.scheme() == "https"
+                        || url.scheme() == "http" && !url.domain().is_some_and(|name| !name.is_empty())
+                );
+                assert!(url.has_host() && url.fragment().is_none() && url.username().is_empty());
+                // Whatever is believed can be asked.
+                let _ = metadata::request(url);
+            }
+            assert!(matches!(metadata.issuer.as_deref(), Some("https://as.example" | "https://as.example/")));
+        }
+        Err(problem) => fit_for_people(&problem.to_string()),
+    }
+}
+
+/// The query of a redirect.
+pub fn redirect(data: &[u8]) {
+    let query: Vec<(String, Secret)> = form_urlencoded::parse(data)
+        .map(|(name, value)| (name.into_owned(), Secret::from(value.into_owned())))
+        .collect();
+    let state = Secret::from("state-1".to_owned());
+    let required = data.len() % 2 == 0;
+    match redirect::read(&query, &state, Some(ISSUER), required) {
+        Ok(code) => {
+            let only = |name: &str, value: &[u8]| {
+                query.iter().filter(|(known, _)| known == name).all(|(_, found)| found.same_as(value))
+            };
+            assert!(!code.is_empty());
+            assert!(query.iter().any(|(name, _)| name == "state") && only("state", b"state-1"));
+            assert!(only("iss", ISSUER.as_bytes()));
+            assert!(!required || query.iter().any(|(name, _)| name == "iss"));
+            assert!(!query.iter().any(|(name, _)| name == "error"));
+            assert_eq!(query.iter().filter(|(name, _)| name == "code").count(), 1);
+        }
+        Err(problem) => fit_for_people(&problem.to_string()),
+    }
+}
+
+/// An ID token, with the JWK set after the first line feed if there is one.
+pub fn id_token(data: &[u8]) {
+    let (token, set) = match data.iter().position(|&byte| byte == b'\n') {
+        Some(at) => (&data[..at], std::str::from_utf8(&data[at + 1..]).ok()),
+        None => (data, None),
+    };
+    let nonce = Secret::from("n-1".to_owned());
+    let expected = Expected {
+        issuer: ISSUER,
+        client_id: "cli",
+        nonce: Some(&nonce),
+        access_token: None,
+        now: NOW,
+        max_age: None,
+        keys: set,
+        algorithms: &[],
+    };
+    match id_token::check(&Secret::copy_of(token), &expected) {
+        Ok(claims) => {
+            assert_eq!(claims.issuer, ISSUER);
+            assert!(!claims.subject.is_empty());
+            assert!(claims.expires_at + 60 > NOW.unix());
+            assert!(id_token::same_person(&claims, &claims));
+        }
+        Err(problem) => fit_for_people(&problem.to_string()),
+    }
+}
+
+/// One line, bounded, without the token that was sent.
+fn fit_for_people(sentence: &str) {
+    assert!(!sentence.is_empty() && sentence.len() < 4096, "{} bytes", sentence.len());
+    assert!(!sentence.chars().any(char::is_control), "{sentence:?}");
+    assert!(!sentence.contains(CANARY), "{sentence:?}");
+}
+
+/// A piece of at most 63 bytes, its length before it.
+fn split(data: &[u8]) -> (&[u8], &[u8]) {
+    match data {
+        [] => (data, data),
+        [length, rest @ ..] => rest.split_at(usize::from(length % 64).min(rest.len())),
+    }
+}
+
+fn definition() -> Definition {
+    Definition {
+        name: "work".parse().expect("a name"),
+        provider: None,
+        label: None,
+        issuer: Some(ISSUER.to_owned()),
+        endpoints: Endpoints::default(),
+        client_id: "cli".to_owned(),
+        client_auth: None,
+        client_secret_file: None,
+        private_key_file: None,
+        scopes: Vec::new(),
+        scope_separator: ' ',
+        audience: None,
+        audiences: Vec::new(),
+        resources: Vec::new(),
+        organization: None,
+        flow: Flow::Browser,
+        redirect: Redirect { host: "127.0.0.1".to_owned(), ports: Vec::new(), path: None },
+        authorize_params: BTreeMap::new(),
+        token_params: BTreeMap::new(),
+        dpop: Switch::Off,
+        par: Switch::Off,
+        rotation: Rotation::Auto,
+        replay_window: None,
+        refresh_kills_token: false,
+        scope_narrowing: ScopeNarrowing::Permanent,
+        lead: None,
+        keep_alive: None,
+        idle_limit: None,
+        assumed_lifetime: None,
+        token_path: None,
+        git_hosts: Vec::new(),
+        registries: Vec::new(),
+        token_files: Vec::new(),
+    }
+}
