@@ -78,10 +78,8 @@ fn new_grant(
     let token = match &grant.token {
         Some(RefreshToken::Fresh(token)) => Some(sealer.seal_token(owner.account, generation, owner.binding, token)),
         Some(RefreshToken::Kept(kept)) => {
-            sealer
-                .open_token(owner.account, owner.binding, kept)
-                .map_err(|_| format!("the refresh token of `{}` to be kept does not open", owner.account))?;
-            Some(kept.clone())
+            let kept = sealer.keep_token(owner.account, owner.binding, kept);
+            Some(kept.map_err(|_| format!("the refresh token of `{}` to be kept does not open", owner.account))?)
         }
         None => None,
     };

@@ -118,7 +118,12 @@ impl Db {
     /// Opens the file and checks all of it. A file of no length, or one whose first transaction never became durable,
     /// has no vault row.
     pub(super) fn open(path: &Path) -> Result<Self, Fault> {
-        drop(private_file(path).map_err(|error| Fault::Disk(error.to_string()))?);
+        let length =
+            private_file(path).and_then(|file| file.metadata()).map_err(|error| Fault::Disk(error.to_string()))?.len();
+        // SQLite takes a file of less than a page for an empty one and would write over it.
+        if (1..PAGE).contains(&length) {
+            return Err(Fault::Damaged(format!("it has {length} bytes")));
+        }
         let flags =
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let conn = Connection::open_with_flags(path, flags)?;
@@ -241,6 +246,18 @@ impl Db {
         Ok(row.optional()?)
     }
 
+    /// All records with their accounts.
+    pub(super) fn every_row(&self) -> Result<Vec<(String, Row)>, Fault> {
+        let mut statement = self.conn.prepare("SELECT account, kind, generation, binding, sealed FROM record")?;
+        let rows = statement.query_map([], |row| {
+            let kind: String = row.get(1)?;
+            let kind = Kind::of_record(&kind).ok_or(rusqlite::Error::InvalidQuery)?;
+            let generation = u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0);
+            Ok((row.get(0)?, Row { kind, generation, binding: row.get(3)?, sealed: row.get(4)? }))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// Runs one transaction; durable when it returns well.
     pub(super) fn transact(&mut self, work: impl FnOnce(&Writer<'_>) -> rusqlite::Result<()>) -> Result<(), Failure> {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -261,6 +278,12 @@ impl Db {
     /// Moves the log's content into the database; the next commit begins the log anew.
     pub(super) fn checkpoint(&self) -> Result<(), Failure> {
         Ok(self.conn.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))?)
+    }
+
+    /// Moves the log's content over and leaves nothing of it.
+    pub(super) fn clear_log(&self) -> Result<(), Failure> {
+        self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(self.extend_log()?)
     }
 
     fn frames_used(&self) -> Result<u64, Failure> {

@@ -7,10 +7,12 @@
 mod change;
 mod commit;
 mod db;
+mod door;
 mod error;
 mod machine;
 mod place;
 mod record;
+mod rekey;
 mod seal;
 mod sealer;
 mod slot;
@@ -32,6 +34,7 @@ use commit::{Committed, Pending};
 use store::Store;
 use worker::Worker;
 
+pub use door::Unlocked;
 pub use error::{CommitFailed, OpenError, Refused, SlotError, UnlockError, Unopenable};
 pub use seal::{Binding, binding};
 pub use slot::{Opener, SlotKind};
@@ -41,15 +44,6 @@ pub use view::{SlotView, VaultState};
 #[derive(Clone)]
 pub struct Vault {
     worker: Worker,
-}
-
-/// Which slot opened the vault.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unlocked {
-    /// The slot's id.
-    pub by: String,
-    /// Its kind.
-    pub kind: String,
 }
 
 impl Vault {
@@ -86,47 +80,6 @@ impl Vault {
     /// The ways to open it.
     pub async fn slots(&self) -> Vec<SlotView> {
         self.worker.call(|store| store.slots()).await.unwrap_or_default()
-    }
-
-    /// Makes a vault with one slot, after a trial of that slot, and leaves it open.
-    ///
-    /// # Errors
-    /// When there is a vault already, or the slot does not give back what was put into it.
-    pub async fn create(&self, kind: SlotKind, opener: Opener) -> Result<(), SlotError> {
-        let (vault, dir) = self.worker.call(|store| (store.id(), store.place.dir().to_owned())).await?;
-        if self.state().await != VaultState::NoVault {
-            return Err(SlotError::NotAllowed("there is a vault already".into()));
-        }
-        let (row, key) = slot::enrol(kind, kind.as_str().to_owned(), &vault, &dir, &opener).await?;
-        self.worker.call(move |store| store.create(row, &key)).await?
-    }
-
-    /// Opens the vault by the first slot that gives its key: those that ask nobody first, a passphrase if there is one.
-    ///
-    /// # Errors
-    /// When no slot opens it; what each said stands in [`Vault::slots`] too.
-    pub async fn unlock(&self, opener: Opener) -> Result<Unlocked, UnlockError> {
-        let (vault, dir, rows) = self
-            .worker
-            .call(|store| store.slot_rows().map(|rows| (store.id(), store.place.dir().to_owned(), rows)))
-            .await??;
-        let mut failed = Vec::new();
-        for row in slot::in_order(rows) {
-            let tried = match slot::key(&row, &vault, &dir, &opener).await {
-                Ok(key) => {
-                    let row = row.clone();
-                    self.worker.call(move |store| store.unlock(&row, &key)).await?
-                }
-                Err(why) => Err(why),
-            };
-            match tried {
-                Ok(()) => return Ok(Unlocked { by: row.id, kind: row.kind }),
-                Err(why) => failed.push((row.id, why)),
-            }
-        }
-        let noted = failed.clone();
-        self.worker.call(move |store| noted.into_iter().for_each(|(id, why)| store.note(&id, Err(why)))).await?;
-        Err(shut(failed))
     }
 
     /// Drops the key. The keeper calls this when every account has settled.
@@ -197,17 +150,4 @@ impl Vault {
         let account = account.clone();
         self.worker.call(move |store| store.remove(&account)).await?
     }
-}
-
-/// The one error that says most to the person.
-fn shut(failed: Vec<(String, SlotError)>) -> UnlockError {
-    if failed.iter().any(|(slot, why)| slot.starts_with("passphrase") && matches!(why, SlotError::WrongKey(_))) {
-        return UnlockError::WrongPassphrase;
-    }
-    let (asks, others): (Vec<_>, Vec<_>) =
-        failed.into_iter().partition(|(_, why)| matches!(why, SlotError::NeedsPerson(_)));
-    if asks.iter().any(|(slot, _)| slot.starts_with("passphrase")) {
-        return UnlockError::NeedsPassphrase { others };
-    }
-    UnlockError::Shut(asks.into_iter().chain(others).collect())
 }

@@ -187,6 +187,13 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// The kind of a record in the database.
+    pub(super) fn of_record(word: &str) -> Option<Self> {
+        [Self::Grant, Self::Tokens, Self::ClientSecret].into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
 impl Key {
     /// From exactly 32 bytes.
     pub(super) fn from_slice(bytes: &[u8]) -> Option<Self> {

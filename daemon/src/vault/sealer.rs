@@ -19,6 +19,8 @@ const TOKEN_VERSION: u8 = 1;
 pub(super) struct Sealer {
     key: Key,
     vault: [u8; 16],
+    /// The key before a new one was given, for refresh tokens that accounts hold sealed under it.
+    former: Option<Box<Sealer>>,
 }
 
 /// Facts about the vault itself.
@@ -30,7 +32,7 @@ pub(super) struct Meta {
 
 impl Sealer {
     pub(super) fn new(key: Key, vault: [u8; 16]) -> Self {
-        Self { key, vault }
+        Self { key, vault, former: None }
     }
 
     pub(super) fn seal_grant(
@@ -88,7 +90,42 @@ impl Sealer {
             return Err(Unsealable);
         }
         let context = self.context(Kind::RefreshToken, account, u64::from_le_bytes(*generation), 0, binding);
-        Ok(Secret::copy_of(&open(&self.key, &context, blob)?))
+        match (open(&self.key, &context, blob), &self.former) {
+            (Ok(token), _) => Ok(Secret::copy_of(&token)),
+            (Err(_), Some(former)) => former.open_token(account, binding, sealed),
+            (Err(unsealable), None) => Err(unsealable),
+        }
+    }
+
+    /// A token that goes on as it is; one that was sealed under the former key is sealed anew.
+    pub(super) fn keep_token(&self, account: &str, binding: &Binding, sealed: &Sealed) -> Result<Sealed, Unsealable> {
+        let token = self.open_token(account, binding, sealed)?;
+        if self.former.is_none() {
+            return Ok(sealed.clone());
+        }
+        let generation = Self::generation_of(sealed).ok_or(Unsealable)?;
+        Ok(self.seal_token(account, generation, binding, &token))
+    }
+
+    /// The generation that a sealed token says it has.
+    pub(super) fn generation_of(sealed: &Sealed) -> Option<u64> {
+        sealed.0.get(1..9)?.try_into().ok().map(u64::from_le_bytes)
+    }
+
+    /// Seals a record as it is under this key.
+    pub(super) fn seal_again(&self, old: &Self, account: &str, row: &Row) -> Option<Row> {
+        let body = old.open_row(account, row).ok()?;
+        self.seal_row(row.kind, account, row.generation, &row.binding, &body).ok()
+    }
+
+    /// Takes the place of `former`.
+    pub(super) fn succeed(mut self, former: Option<Self>) -> Self {
+        self.former = former.map(Box::new);
+        self
+    }
+
+    pub(super) const fn vault(&self) -> &[u8; 16] {
+        &self.vault
     }
 
     pub(super) fn seal_meta(&self, meta: &Meta) -> Vec<u8> {

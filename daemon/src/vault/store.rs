@@ -8,7 +8,7 @@ use tokenkeeper_config::AccountName;
 use zeroize::Zeroizing;
 
 use super::change::{Owner, Present};
-use super::db::{Db, Fault, Row, SlotRow, VaultRow, move_aside};
+use super::db::{Db, Fault, Row, SlotRow, VaultRow, Writer, move_aside};
 use super::error::{OpenError, Refused, SlotError, Unopenable};
 use super::place::{Place, io_error};
 use super::seal::{Binding, Key, Kind};
@@ -186,6 +186,39 @@ impl Store {
     pub(super) fn lock(&mut self) {
         self.sealer = None;
         self.tried.clear();
+    }
+
+    /// Wraps the vault key for one more slot, or anew for one that is there.
+    pub(super) fn put_slot(&mut self, mut slot: SlotRow, slot_key: &Key) -> Result<(), Refused> {
+        self.sealer()?.wrap(slot_key, &mut slot);
+        self.write_slots(|writer| writer.put_slot(&slot))?;
+        self.tried.remove(&slot.id);
+        Ok(())
+    }
+
+    pub(super) fn remove_slot(&mut self, id: &str) -> Result<(), Refused> {
+        self.write_slots(|writer| writer.delete_slot(id))?;
+        self.tried.remove(id);
+        Ok(())
+    }
+
+    fn write_slots(&mut self, work: impl FnOnce(&Writer<'_>) -> rusqlite::Result<()>) -> Result<(), Refused> {
+        let db = self.db.as_mut().ok_or(Refused::NoVault)?;
+        db.transact(work).map_err(|failure| Refused::Disk(format!("cannot write the vault: {failure}")))
+    }
+
+    pub(super) fn every_row(&self) -> Result<Vec<(String, Row)>, Refused> {
+        self.db()?.every_row().map_err(|fault| self.disk("read", &fault))
+    }
+
+    pub(super) fn meta(&self) -> &[u8] {
+        &self.meta
+    }
+
+    /// Goes on under a new key.
+    pub(super) fn replace_key(&mut self, new: Sealer, meta: Vec<u8>) {
+        self.sealer = Some(new.succeed(self.sealer.take()));
+        self.meta = meta;
     }
 
     /// Everything that is kept of these accounts.

@@ -3,6 +3,7 @@
 
 mod file;
 mod passphrase;
+mod secret_service;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -78,7 +79,8 @@ fn of_kind(kind: SlotKind) -> Result<&'static dyn Slot, SlotError> {
         SlotKind::Keyfile => Ok(&file::KeyFile::OWN),
         SlotKind::LoadCredential => Ok(&file::KeyFile::CREDENTIAL),
         SlotKind::Insecure => Ok(&file::KeyFile::INSECURE),
-        SlotKind::SecretService | SlotKind::SystemdCreds => Err(SlotError::NotSupported(format!(
+        SlotKind::SecretService => Ok(&secret_service::SecretService),
+        SlotKind::SystemdCreds => Err(SlotError::NotSupported(format!(
             "`{kind}` slots are not built yet: use secret-service, passphrase, keyfile or load-credential"
         ))),
     }
@@ -108,6 +110,12 @@ pub(super) async fn key(row: &SlotRow, vault: &[u8; 16], dir: &Path, opener: &Op
     let of = Of { vault: &hex(vault), dir, salt: &row.salt, params: &row.params };
     let secret = of_kind(row.kind.parse()?)?.secret(of, opener).await?;
     Ok(derive(vault, row, &secret))
+}
+
+/// Forgets what a slot keeps outside the vault.
+pub(super) async fn forget(row: &SlotRow, vault: &[u8; 16], dir: &Path, opener: &Opener) -> Result<(), SlotError> {
+    let of = Of { vault: &hex(vault), dir, salt: &row.salt, params: &row.params };
+    of_kind(row.kind.parse()?)?.forget(of, opener).await
 }
 
 /// Slots in the order in which they are tried.
@@ -140,6 +148,11 @@ impl SlotKind {
         Self::SecretService,
         Self::Passphrase,
     ];
+
+    /// Whether a vault may have several of the kind. The others have one place for their key.
+    pub(super) const fn may_repeat(self) -> bool {
+        matches!(self, Self::Passphrase | Self::Keyfile)
+    }
 
     /// The word on the bus and on the command line.
     pub const fn as_str(self) -> &'static str {

@@ -1,5 +1,8 @@
 //! The vault from outside: what is stored comes back, and everything that can be wrong with it is told apart.
 
+mod damage;
+mod doors;
+mod keyring;
 mod life;
 
 use std::path::{Path, PathBuf};
@@ -117,4 +120,24 @@ async fn shown(vault: &Vault, sealed: &Option<Sealed>) -> String {
 
 fn bytes_of(path: &Path) -> Vec<u8> {
     std::fs::read(path).expect("a file")
+}
+
+/// Changes a closed vault's database behind its back.
+fn change_database(world: &World, sql: &str) {
+    let db = rusqlite::Connection::open(world.db()).expect("a database");
+    let mut statement = db.prepare(sql).expect("good SQL");
+    let mut rows = statement.query([]).expect("a statement");
+    while rows.next().expect("a row").is_some() {}
+}
+
+/// What is in the database file of a vault that may be open.
+fn database_values(world: &World, sql: &str) -> Vec<String> {
+    let copy = tempfile::tempdir().expect("a directory");
+    for name in ["vault.db", "vault.db-wal"] {
+        std::fs::copy(world.state().join(name), copy.path().join(name)).expect("a file");
+    }
+    let db = rusqlite::Connection::open(copy.path().join("vault.db")).expect("a database");
+    let mut statement = db.prepare(sql).expect("good SQL");
+    let values = statement.query_map([], |row| row.get(0)).expect("a query");
+    values.collect::<Result<_, _>>().expect("text")
 }
