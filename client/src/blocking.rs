@@ -102,6 +102,12 @@ impl Keeper {
         Ok(Self { inner: driver.run(crate::Keeper::connect())?, driver })
     }
 
+    /// See [`crate::Keeper::connect_at`].
+    pub fn connect_at(address: &str) -> Result<Self, Error> {
+        let driver = Driver::start()?;
+        Ok(Self { inner: driver.run(crate::Keeper::connect_at(address))?, driver })
+    }
+
     /// See [`crate::Keeper::account`].
     pub fn account(&self, name: &str) -> Result<Account, Error> {
         let _inside = self.driver.handle.enter();

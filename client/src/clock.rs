@@ -15,6 +15,7 @@ pub(crate) struct Now {
 impl Now {
     pub(crate) fn read() -> Self {
         let seconds = |clock| u64::try_from(clock_gettime(clock).tv_sec).unwrap_or(0);
-        Self { boot: seconds(ClockId::Boottime), wall: seconds(ClockId::Realtime) }
+        // The coarse clock is some milliseconds behind at most, and seconds are all that is needed.
+        Self { boot: seconds(ClockId::Boottime), wall: seconds(ClockId::RealtimeCoarse) }
     }
 }

@@ -45,6 +45,15 @@ impl Keeper {
         Self::connect_to(connection).await
     }
 
+    /// Connects to the bus at this D-Bus address.
+    ///
+    /// # Errors
+    /// [`Error::NoBus`].
+    pub async fn connect_at(address: &str) -> Result<Self, Error> {
+        let connection = zbus::connection::Builder::address(address).build().await;
+        Self::connect_to(connection.map_err(|e| Error::NoBus(e.to_string()))?).await
+    }
+
     /// Uses a connection that the program has already.
     ///
     /// # Errors
