@@ -6,7 +6,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tokenkeeper_config::Places;
+use tokenkeeperd::wipe::Wiping;
 use tokenkeeperd::{dbus, harden, init, run};
+
+#[global_allocator]
+static HEAP: Wiping = Wiping;
 
 /// Owns your OAuth refresh tokens, keeps them alive, and hands current access tokens to your programs over D-Bus.
 ///

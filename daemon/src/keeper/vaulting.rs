@@ -12,7 +12,7 @@ use super::requests::Kind;
 use super::task::{Keeper, Report};
 use crate::account::{Denied, Input, RequestId, Stored};
 use crate::secret::Secret;
-use crate::vault::{Opener, SlotError, SlotKind, SlotView, UnlockError, Unlocked, VaultState};
+use crate::vault::{Opener, Refused, SlotError, SlotKind, SlotView, UnlockError, Unlocked, VaultState};
 
 /// How long a request waits for a person.
 pub(super) const PATIENCE: Duration = Duration::from_secs(600);
@@ -231,10 +231,7 @@ impl Keeper {
     fn enrol(&self, request: RequestId, kind: SlotKind, opener: Opener) {
         let errands = self.errands.clone();
         tokio::spawn(async move {
-            let result = {
-                let _ = (kind, opener);
-                Err(Denied::NotSupported("slots cannot be added yet".into()))
-            };
+            let result = errands.vault.add_slot(kind, opener).await.map(drop).map_err(slot_denied);
             let _ = errands.reports.send(Report::Vault(VaultReport::Ended { request, result }));
         });
     }
@@ -242,10 +239,8 @@ impl Keeper {
     pub(super) fn remove_slot(&mut self, id: String, reply: Reply<()>) {
         let errands = self.errands.clone();
         tokio::spawn(async move {
-            let result = {
-                let _ = id;
-                Err(Denied::NotSupported("slots cannot be removed yet".into()))
-            };
+            let opener = Opener { interactive: true, ..Opener::default() };
+            let result = errands.vault.remove_slot(&id, opener).await.map_err(slot_denied);
             let _ = errands.reports.send(Report::Vault(VaultReport::Slots(errands.vault.slots().await)));
             let _ = reply.send(result);
         });
@@ -269,10 +264,7 @@ impl Keeper {
     fn rekey(&self, request: RequestId, opener: Opener) {
         let errands = self.errands.clone();
         tokio::spawn(async move {
-            let result = {
-                let _ = opener;
-                Err(Denied::NotSupported("the vault cannot be given another key yet".into()))
-            };
+            let result = errands.vault.rekey(opener).await.map_err(slot_denied);
             let _ = errands.reports.send(Report::Vault(VaultReport::Ended { request, result }));
         });
     }
@@ -354,6 +346,20 @@ fn ended() -> Denied {
 /// A key as it may be said in an error: short and printable.
 fn plain(text: &str) -> String {
     text.chars().filter(|c| c.is_ascii_graphic()).take(40).collect()
+}
+
+/// What a slot's refusal is on the bus.
+fn slot_denied(error: SlotError) -> Denied {
+    let why = error.to_string();
+    match error {
+        SlotError::NeedsPerson(_) => Denied::InteractiveAuthorizationRequired(why),
+        SlotError::WrongKey(_) => Denied::NotOpened(why),
+        SlotError::NotSupported(_) => Denied::NotSupported(why),
+        SlotError::NotAllowed(_) => Denied::InvalidArgs(why),
+        SlotError::Vault(Refused::Locked) => Denied::Locked,
+        SlotError::Vault(Refused::NoVault) => Denied::NoVault,
+        SlotError::Temporary(_) | SlotError::Permanent(_) | SlotError::Vault(_) => Denied::Failed(why),
+    }
 }
 
 fn slot_kind(kind: &str, options: &BTreeMap<String, Value>) -> Result<(SlotKind, Option<PathBuf>), Denied> {
