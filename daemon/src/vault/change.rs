@@ -13,8 +13,6 @@ const LONGEST_TOKEN: usize = 32 * 1024;
 
 /// The rows of one account, all of which are written or none.
 pub(super) struct Rows {
-    /// The generation that is stored now; 0 = none.
-    pub(super) base: u64,
     /// What is written; `None` = the record is deleted.
     pub(super) rows: Vec<(Kind, Option<Row>)>,
     /// The refresh token as it is sealed now.
@@ -36,7 +34,7 @@ pub(super) struct Owner<'a> {
 /// The rows that carry `change` out, or a sentence for people.
 pub(super) fn prepare(sealer: &Sealer, owner: &Owner<'_>, present: &Present, change: &Change) -> Result<Rows, String> {
     match change {
-        Change::Adopt => Ok(Rows { base: stored_generation(present), rows: Vec::new(), token: None }),
+        Change::Adopt => Ok(Rows { rows: Vec::new(), token: None }),
         Change::Intent { generation, intent } => {
             let mut body = stored_body(sealer, owner, present, *generation)?;
             body.intent.clone_from(intent);
@@ -57,7 +55,7 @@ pub(super) fn prepare(sealer: &Sealer, owner: &Owner<'_>, present: &Present, cha
         Change::Grant { replaces, grant, tokens } => {
             let stored = stored_generation(present);
             if stored == replaces.saturating_add(1) && is_already_there(sealer, owner, present, grant) {
-                return Ok(Rows { base: stored, rows: Vec::new(), token: stored_token(sealer, owner, present) });
+                return Ok(Rows { rows: Vec::new(), token: stored_token(sealer, owner, present) });
             }
             agree(owner, stored, *replaces)?;
             new_grant(sealer, owner, present, *replaces, grant, tokens)
@@ -93,7 +91,7 @@ fn new_grant(
     let row = row.map_err(|_| too_large(owner))?;
 
     let tokens = tokens_row(sealer, owner, generation, tokens);
-    Ok(Rows { base: replaces, rows: vec![(Kind::Grant, Some(row)), (Kind::Tokens, tokens)], token })
+    Ok(Rows { rows: vec![(Kind::Grant, Some(row)), (Kind::Tokens, tokens)], token })
 }
 
 /// The default tokens. Where the two do not fit into one record, the access token is what counts.
@@ -111,7 +109,7 @@ fn tokens_row(sealer: &Sealer, owner: &Owner<'_>, generation: u64, tokens: &[New
 
 fn rewrite(sealer: &Sealer, owner: &Owner<'_>, generation: u64, body: &GrantBody) -> Result<Rows, String> {
     let row = sealer.seal_grant(owner.account, generation, owner.binding, body).map_err(|_| too_large(owner))?;
-    Ok(Rows { base: generation, rows: vec![(Kind::Grant, Some(row))], token: None })
+    Ok(Rows { rows: vec![(Kind::Grant, Some(row))], token: None })
 }
 
 /// The stored grant, if it has the expected generation and opens.

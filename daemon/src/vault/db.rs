@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
-use super::place::{private_file, replace_by_copy, sync_dir};
+use super::place::{Draft, private_file, sync_dir};
 use super::seal::{Binding, Kind};
 
 /// `TKv1` in the header's application id.
@@ -246,6 +246,18 @@ impl Db {
         Ok(row.optional()?)
     }
 
+    /// Makes every write fail, as a disk does that was remounted read-only.
+    #[cfg(test)]
+    pub(super) fn refuse_writes(&self, refuse: bool) {
+        self.conn.pragma_update(None, "query_only", refuse).expect("a pragma");
+    }
+
+    /// Frames in use, and the most there is room for.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> (u64, u64) {
+        (self.frames_used().expect("a log"), FRAMES)
+    }
+
     /// All records with their accounts.
     pub(super) fn every_row(&self) -> Result<Vec<(String, Row)>, Fault> {
         let mut statement = self.conn.prepare("SELECT account, kind, generation, binding, sealed FROM record")?;
@@ -292,18 +304,25 @@ impl Db {
         Ok(if log == moved { 0 } else { u64::try_from(log).unwrap_or(0) })
     }
 
-    /// Gives database and log new inodes, byte for byte. After a failed sync the kernel may call a page clean that is
-    /// not on the disk, and no later sync of that inode will say so; a copy that is synced is on the disk. As the bytes
-    /// are the same, a crash in between leaves two files that belong together.
-    pub(super) fn renew(self) -> Result<Self, Fault> {
-        let path = self.path.clone();
-        drop(self.conn);
-        for file in [log_of(&path), path.clone()] {
-            if file.exists() {
-                replace_by_copy(&file).map_err(|error| Fault::Disk(error.to_string()))?;
-            }
-        }
-        Self::open(&path)
+    /// Copies database and log, byte for byte and synced. After a failed sync the kernel may call a page clean that is
+    /// not on the disk, and no later sync of that inode will say so; a copy that is synced is on the disk. The database
+    /// stays open for reading: its advisory locks go when a copy is read, but the directory's lock stands.
+    pub(super) fn copies(path: &Path) -> io::Result<Copies> {
+        let files = [log_of(path), path.to_owned()];
+        let there: Vec<_> = files.into_iter().filter(|file| file.exists()).collect();
+        Ok(Copies(there.iter().map(|file| Draft::copy_of(file)).collect::<Result<_, _>>()?))
+    }
+}
+
+/// Copies of database and log that do not have their names yet.
+pub(super) struct Copies(Vec<Draft>);
+
+impl Copies {
+    /// Lets the copies take their names and opens them. As their bytes are the same, a crash between the two leaves
+    /// files that belong together.
+    pub(super) fn take_their_names(self, path: &Path) -> Result<Db, Fault> {
+        self.0.into_iter().try_for_each(Draft::take_its_name).map_err(|error| Fault::Disk(error.to_string()))?;
+        Db::open(path)
     }
 }
 
@@ -409,10 +428,16 @@ impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full(error.to_string()),
+            // A write that was refused (a quota) leaves the page cache honest; only a failed sync or read does not.
+            Some(ErrorCode::SystemIoFailure) if is_refused_write(&error) => Self::Full(error.to_string()),
             Some(ErrorCode::SystemIoFailure) => Self::Io(error.to_string()),
             _ => Self::Other(error.to_string()),
         }
     }
+}
+
+fn is_refused_write(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::SqliteFailure(ffi, _) if ffi.extended_code == rusqlite::ffi::SQLITE_IOERR_WRITE)
 }
 
 impl From<io::Error> for Failure {

@@ -4,6 +4,7 @@
 //! was sealed for; nothing that was ever stored is deleted because it cannot be read. The format is written down byte
 //! for byte in `docs/vault-format.md`.
 
+mod ballast;
 mod change;
 mod commit;
 mod db;
@@ -15,6 +16,7 @@ mod record;
 mod rekey;
 mod seal;
 mod sealer;
+mod sink;
 mod slot;
 mod store;
 mod view;
@@ -56,8 +58,8 @@ impl Vault {
         Self::open_on(state_dir, runtime_dir, machine::this())
     }
 
-    fn open_on(state_dir: &Path, _runtime_dir: Option<&Path>, machine: Zeroizing<Vec<u8>>) -> Result<Self, OpenError> {
-        let store = Store::open(state_dir, machine)?;
+    fn open_on(state_dir: &Path, runtime_dir: Option<&Path>, machine: Zeroizing<Vec<u8>>) -> Result<Self, OpenError> {
+        let store = Store::open(state_dir, runtime_dir, machine)?;
         let worker = Worker::start(store).map_err(|error| place::io_error("start a thread for", state_dir, &error))?;
         Ok(Self { worker })
     }

@@ -78,26 +78,47 @@ pub(super) fn private_file(path: &Path) -> io::Result<File> {
 
 /// Writes a whole file of ours, so that after any crash either the old or the new content has the name.
 pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    replace_with(path, |draft| draft.write_all(content))
+    Draft::fill(path, |file| file.write_all(content))?.take_its_name()
 }
 
-fn replace_with(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".new");
-    let draft = PathBuf::from(draft);
-    let _ = fs::remove_file(&draft);
-    let mut file = private_file(&draft)?;
-    let done = fill(&mut file).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&draft, path));
-    if done.is_err() {
-        let _ = fs::remove_file(&draft);
+/// A file that is whole and synced and does not have its name yet. It is removed unless it takes it.
+pub(super) struct Draft {
+    draft: Option<PathBuf>,
+    path: PathBuf,
+}
+
+impl Draft {
+    /// The bytes of a file on another inode.
+    pub(super) fn copy_of(path: &Path) -> io::Result<Self> {
+        Self::fill(path, |draft| io::copy(&mut File::open(path)?, draft).map(drop))
     }
-    done?;
-    sync_dir(path.parent().unwrap_or(Path::new("/")))
+
+    fn fill(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<Self> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".new");
+        let draft = Self { draft: Some(name.clone().into()), path: path.to_owned() };
+        let _ = fs::remove_file(&name);
+        let mut file = private_file(Path::new(&name))?;
+        fill(&mut file)?;
+        file.sync_all()?;
+        Ok(draft)
+    }
+
+    pub(super) fn take_its_name(mut self) -> io::Result<()> {
+        if let Some(draft) = &self.draft {
+            fs::rename(draft, &self.path)?;
+        }
+        self.draft = None;
+        sync_dir(self.path.parent().unwrap_or(Path::new("/")))
+    }
 }
 
-/// Gives a file a new inode with the same bytes, synced before it takes the name.
-pub(super) fn replace_by_copy(path: &Path) -> io::Result<()> {
-    replace_with(path, |draft| io::copy(&mut File::open(path)?, draft).map(drop))
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if let Some(draft) = &self.draft {
+            let _ = fs::remove_file(draft);
+        }
+    }
 }
 
 /// Makes names in a directory durable.

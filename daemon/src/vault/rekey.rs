@@ -1,6 +1,6 @@
 //! A new vault key: everything is opened under the old one, sealed under the new one and committed at once.
 
-use super::db::{Row, SlotRow};
+use super::db::{Db, Row, SlotRow};
 use super::error::Refused;
 use super::seal::{Key, Kind};
 use super::sealer::{Sealer, is_intact, unwrap};
@@ -11,6 +11,7 @@ impl Store {
     /// Seals everything anew. `keys` are all slots with their keys. The old key is kept in memory until the vault is
     /// locked: accounts still hold refresh tokens that were sealed under it.
     pub(super) fn rekey(&mut self, keys: Vec<(SlotRow, Key)>) -> Result<(), Refused> {
+        self.write(&[]).map_err(Refused::Disk)?;
         let old = self.sealer()?;
         let new = Sealer::new(Key::random(), *old.vault());
         let mut slots = Vec::new();
@@ -28,14 +29,12 @@ impl Store {
         let meta =
             new.seal_meta(&old.open_meta(self.meta()).map_err(|_| Refused::Damaged("the vault is damaged".into()))?);
 
-        let db = self.db.as_mut().ok_or(Refused::NoVault)?;
-        let written = db.transact(|writer| {
+        self.transact(|writer| {
             writer.set_meta(&meta)?;
             slots.iter().try_for_each(|slot| writer.put_slot(slot))?;
             rows.iter().try_for_each(|(account, row)| writer.put(account, row))
-        });
-        written.map_err(|failure| Refused::Disk(format!("cannot write the vault: {failure}")))?;
-        if let Err(failure) = db.clear_log() {
+        })?;
+        if let Some(Err(failure)) = self.db.as_ref().map(Db::clear_log) {
             tracing::warn!("cannot clear the vault's log of what the old key sealed: {failure}");
         }
         self.replace_key(new, meta);

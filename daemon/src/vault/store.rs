@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use tokenkeeper_config::AccountName;
 use zeroize::Zeroizing;
 
+use super::ballast::Ballast;
 use super::change::{Owner, Present};
-use super::db::{Db, Fault, Row, SlotRow, VaultRow, Writer, move_aside};
+use super::db::{Db, Fault, Row, SlotRow, VaultRow, move_aside};
 use super::error::{OpenError, Refused, SlotError, Unopenable};
 use super::place::{Place, io_error};
 use super::seal::{Binding, Key, Kind};
 use super::sealer::{Meta, Sealer, is_intact, unwrap};
+use super::sink::{Sink, Sunk};
 use super::view::{SlotView, VaultState};
 use crate::account::{Stored, StoredGrant};
 use crate::secret::{Sealed, Secret};
@@ -23,6 +25,13 @@ pub(super) struct Store {
     /// Identifies this machine; see [`super::machine`].
     machine: Zeroizing<Vec<u8>>,
     pub(super) db: Option<Db>,
+    /// Whether the files must get new inodes before anything is written.
+    pub(super) suspect: bool,
+    pub(super) ballast: Ballast,
+    runtime_dir: Option<PathBuf>,
+    pub(super) sink: Option<Sink>,
+    /// What the sinks hold, by account: the vault's own rows are older.
+    pub(super) sunk: BTreeMap<String, Sunk>,
     id: [u8; 16],
     meta: Vec<u8>,
     pub(super) sealer: Option<Sealer>,
@@ -39,12 +48,17 @@ enum Tried {
 
 impl Store {
     /// Opens the vault if there is one. A damaged one is moved aside and reported as none.
-    pub(super) fn open(dir: &Path, machine: Zeroizing<Vec<u8>>) -> Result<Self, OpenError> {
+    pub(super) fn open(dir: &Path, runtime_dir: Option<&Path>, machine: Zeroizing<Vec<u8>>) -> Result<Self, OpenError> {
         let place = Place::hold(dir)?;
         let mut store = Self {
+            ballast: Ballast::at(place.file("ballast")),
             place,
             machine,
             db: None,
+            suspect: false,
+            runtime_dir: runtime_dir.map(Path::to_owned),
+            sink: None,
+            sunk: BTreeMap::new(),
             id: [0; 16],
             meta: Vec::new(),
             sealer: None,
@@ -71,7 +85,7 @@ impl Store {
         Ok(store)
     }
 
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.place.file("vault.db")
     }
 
@@ -82,6 +96,24 @@ impl Store {
         self.id = row.id;
         self.meta = row.meta;
         self.db = Some(db);
+        self.ballast.keep();
+        self.sink = Sink::of(self.runtime_dir.as_deref(), self.id);
+        self.take_sinks_back();
+    }
+
+    /// Recovers what was committed while the disk refused. If it still does, it stays in the sinks.
+    fn take_sinks_back(&mut self) {
+        for (account, sunk) in self.sink.as_ref().map(Sink::all).unwrap_or_default() {
+            match self.row(&account, Kind::Grant) {
+                Ok(held) if !sunk.is_newer_than(held.as_ref()) => {
+                    self.sink.iter().for_each(|sink| sink.drop(&account));
+                }
+                Ok(_) | Err(_) => drop(self.sunk.insert(account, sunk)),
+            }
+        }
+        if let Err(why) = self.write(&[]) {
+            tracing::warn!("the vault cannot take back what its disk refused before: {why}");
+        }
     }
 
     pub(super) fn state(&self) -> VaultState {
@@ -191,20 +223,15 @@ impl Store {
     /// Wraps the vault key for one more slot, or anew for one that is there.
     pub(super) fn put_slot(&mut self, mut slot: SlotRow, slot_key: &Key) -> Result<(), Refused> {
         self.sealer()?.wrap(slot_key, &mut slot);
-        self.write_slots(|writer| writer.put_slot(&slot))?;
+        self.transact(|writer| writer.put_slot(&slot))?;
         self.tried.remove(&slot.id);
         Ok(())
     }
 
     pub(super) fn remove_slot(&mut self, id: &str) -> Result<(), Refused> {
-        self.write_slots(|writer| writer.delete_slot(id))?;
+        self.transact(|writer| writer.delete_slot(id))?;
         self.tried.remove(id);
         Ok(())
-    }
-
-    fn write_slots(&mut self, work: impl FnOnce(&Writer<'_>) -> rusqlite::Result<()>) -> Result<(), Refused> {
-        let db = self.db.as_mut().ok_or(Refused::NoVault)?;
-        db.transact(work).map_err(|failure| Refused::Disk(format!("cannot write the vault: {failure}")))
     }
 
     pub(super) fn every_row(&self) -> Result<Vec<(String, Row)>, Refused> {
@@ -235,7 +262,11 @@ impl Store {
 
     /// What is stored of one account now.
     pub(super) fn present(&self, account: &str) -> Result<Present, Refused> {
-        Ok(Present { grant: self.row(account, Kind::Grant)?, tokens: self.row(account, Kind::Tokens)? })
+        let row = |kind| match self.sunk.get(account).and_then(|sunk| sunk.rows.get(&kind)) {
+            Some(newer) => Ok(newer.clone()),
+            None => self.row(account, kind),
+        };
+        Ok(Present { grant: row(Kind::Grant)?, tokens: row(Kind::Tokens)? })
     }
 
     fn row(&self, account: &str, kind: Kind) -> Result<Option<Row>, Refused> {

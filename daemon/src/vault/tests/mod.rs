@@ -1,6 +1,7 @@
 //! The vault from outside: what is stored comes back, and everything that can be wrong with it is told apart.
 
 mod damage;
+mod disk;
 mod doors;
 mod keyring;
 mod life;
