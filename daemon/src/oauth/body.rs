@@ -78,12 +78,8 @@ fn salvage_json(bytes: &[u8]) -> Option<Secret> {
     const NAME: &[u8] = b"\"refresh_token\"";
     let mut at = 0;
     while let Some(found) = bytes[at..].windows(NAME.len()).position(|window| window == NAME) {
-        let start = at + found;
-        at = start + NAME.len();
-        // Inside a string the quotes of the name would be escaped.
-        if start > 0 && bytes[start - 1] == b'\\' {
-            continue;
-        }
+        // Inside a string the name's quotes would be escaped, and this would not be found.
+        at += found + NAME.len();
         if let Some(token) = string_value(&bytes[at..]) {
             return Some(token);
         }

@@ -396,6 +396,7 @@ mod tests {
             (r#"{"error":"invalid_grant","suberror":"basic_action"}"#, Attention),
             (r#"{"error":"invalid_grant","suberror":"consent_required"}"#, Attention),
             (r#"{"error":"invalid_grant","suberror":"bad_token"}"#, Ended),
+            (r#"{"error":"brand_new","suberror":"consent_required"}"#, Attention),
             (r#"{"error":"invalid_grant","error_codes":[50196]}"#, NotProcessed),
             (r#"{"error":"invalid_grant","error_codes":[70000]}"#, Ended),
             (r#"{"error":"invalid_client","suberror":"basic_action"}"#, Misconfigured),

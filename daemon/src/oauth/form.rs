@@ -22,8 +22,13 @@ impl Form {
     /// Sets a value unless it is set.
     pub(super) fn set(&mut self, name: &str, value: &[u8]) {
         if !self.has(name) {
-            self.0.push((name.to_owned(), Zeroizing::new(value.to_vec())));
+            self.add(name, value);
         }
+    }
+
+    /// Adds a value beside others of the same name.
+    pub(super) fn add(&mut self, name: &str, value: &[u8]) {
+        self.0.push((name.to_owned(), Zeroizing::new(value.to_vec())));
     }
 
     /// The body, written into one allocation that is large enough from the start.

@@ -200,7 +200,7 @@ fn list(document: &Json, name: &str) -> Option<Vec<String>> {
 }
 
 /// https, or http on a loopback literal (a name could resolve to anywhere); no credentials, no fragment.
-fn check(url: &Url) -> Result<(), &'static str> {
+pub(super) fn check(url: &Url) -> Result<(), &'static str> {
     let loopback = match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),

@@ -21,6 +21,8 @@ mod classify;
 mod granted;
 mod retry;
 
+pub mod device;
+
 pub mod id_token;
 pub mod keys;
 

@@ -74,6 +74,14 @@ pub fn client_credentials(client: &Client<'_>, ask: TokenAsk<'_>) -> Result<Requ
     finish(client, form)
 }
 
+/// Polls for a device code (RFC 8628 §3.4).
+pub(super) fn device_code(client: &Client<'_>, device_code: &Secret) -> Result<Request, CannotAsk> {
+    let mut form = Form::new("urn:ietf:params:oauth:grant-type:device_code");
+    form.set("device_code", device_code.reveal());
+    set_resource(&mut form, client, None)?;
+    finish(client, form)
+}
+
 /// To the token endpoint, with the definition's extra parameters. They never replace what the protocol says, nor bring
 /// a secret that another method keeps out of the body.
 fn finish(client: &Client<'_>, mut form: Form) -> Result<Request, CannotAsk> {
