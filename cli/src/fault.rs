@@ -105,6 +105,7 @@ impl Fault {
     }
 
     fn refused(name: ErrorName, message: &str, account: &str) -> Self {
+        let (message, advice) = advised(message);
         let what = match (message.is_empty(), account.is_empty()) {
             (true, _) => format!("the keeper refused: {}", name.short()),
             (false, true) => message.to_owned(),
@@ -112,7 +113,7 @@ impl Fault {
             (false, false) => format!("{account}: {message}"),
         };
         let fault = Self::new(code_of(name), what);
-        match remedy(name, account) {
+        match advice.map(str::to_owned).or_else(|| remedy(name, account)) {
             Some(hint) => fault.hint(hint),
             None => fault,
         }
@@ -136,6 +137,15 @@ const fn code_of(name: ErrorName) -> Code {
         ErrorName::UnknownObject => Code::NoSuchAccount,
         ErrorName::InvalidArgs => Code::Usage,
         _ => Code::Failure,
+    }
+}
+
+/// A message of the keeper without the advice at its end. What the keeper advises knows the case; a remedy by the
+/// error's name alone does not.
+pub(crate) fn advised(message: &str) -> (&str, Option<&str>) {
+    match message.rsplit_once("; ") {
+        Some((what, advice)) if advice.contains("tokenkeeper ") => (what, Some(advice)),
+        _ => (message, None),
     }
 }
 
@@ -182,6 +192,15 @@ mod tests {
 
     fn refused(name: ErrorName) -> Fault {
         Fault::refused(name, "what the keeper says", "work")
+    }
+
+    #[test]
+    fn what_the_keeper_advises_is_said_once_and_as_advice() {
+        let message = "the vault belongs to another machine; take it over with: tokenkeeper login work --adopt";
+        let fault = Fault::refused(ErrorName::Held, message, "");
+        assert_eq!(fault.what, "the vault belongs to another machine");
+        assert_eq!(fault.hint.as_deref(), Some("take it over with: tokenkeeper login work --adopt"));
+        assert_eq!(advised("half; of a sentence"), ("half; of a sentence", None));
     }
 
     #[test]

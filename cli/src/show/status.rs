@@ -158,8 +158,10 @@ fn trouble(account: &AccountView, colours: bool) -> Vec<String> {
         };
     };
     let message = if error.message.is_empty() { &error.name } else { &error.message };
-    let mut lines = vec![message.clone()];
-    let remedy = ErrorName::from_short(&error.name).and_then(|name| fault::remedy(name, &account.name));
+    let (message, advice) = fault::advised(message);
+    let mut lines = vec![message.to_owned()];
+    let by_name = || ErrorName::from_short(&error.name).and_then(|name| fault::remedy(name, &account.name));
+    let remedy = advice.map(str::to_owned).or_else(by_name);
     lines.extend(remedy.map(|remedy| format!("{arrow} {remedy}")));
     lines
 }
