@@ -1,18 +1,15 @@
-//! The vault's gate and the requests about it: unlock, lock, slots, secrets. While the gate is not open nobody gets a
-//! token, and while it closes whatever is in flight is still saved.
+//! The vault's gate, unlocking and locking. While the gate is not open nobody gets a token, and while it closes whatever
+//! is in flight is still saved.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tokenkeeper_config::AccountName;
 
-use super::handle::{Begun, Reply, RequestState, Value, VaultView};
+use super::handle::{Begun, Reply, RequestState, VaultView};
 use super::requests::Kind;
 use super::task::{Keeper, Report};
 use crate::account::{Denied, Input, RequestId, Stored};
-use crate::secret::Secret;
-use crate::vault::{Opener, Refused, SlotError, SlotKind, SlotView, UnlockError, Unlocked, VaultState};
+use crate::vault::{Opener, SlotKind, SlotView, UnlockError, Unlocked, VaultState};
 
 /// How long a request waits for a person.
 pub(super) const PATIENCE: Duration = Duration::from_secs(600);
@@ -209,118 +206,6 @@ impl Keeper {
         }
     }
 
-    pub(super) fn begin_slot(&mut self, kind: String, options: BTreeMap<String, Value>, reply: Reply<Begun>) {
-        let (slot, path) = match slot_kind(&kind, &options) {
-            Ok(found) => found,
-            Err(denied) => return drop(reply.send(Err(denied))),
-        };
-        if let Some(denied) = self.gate.denial() {
-            return drop(reply.send(Err(denied)));
-        }
-        let wants = if slot == SlotKind::Passphrase { vec!["new_passphrase"] } else { Vec::new() };
-        let waits = !wants.is_empty();
-        let expires = self.patience();
-        let begun = self.requests.open(Kind::AddSlot(slot), wants, Some(expires));
-        let id = begun.id;
-        let _ = reply.send(Ok(begun));
-        if !waits {
-            self.enrol(id, slot, Opener { interactive: true, path, ..Opener::default() });
-        }
-    }
-
-    fn enrol(&self, request: RequestId, kind: SlotKind, opener: Opener) {
-        let errands = self.errands.clone();
-        tokio::spawn(async move {
-            let result = errands.vault.add_slot(kind, opener).await.map(drop).map_err(slot_denied);
-            let _ = errands.reports.send(Report::Vault(VaultReport::Ended { request, result }));
-        });
-    }
-
-    pub(super) fn remove_slot(&mut self, id: String, reply: Reply<()>) {
-        let errands = self.errands.clone();
-        tokio::spawn(async move {
-            let opener = Opener { interactive: true, ..Opener::default() };
-            let result = errands.vault.remove_slot(&id, opener).await.map_err(slot_denied);
-            let _ = errands.reports.send(Report::Vault(VaultReport::Slots(errands.vault.slots().await)));
-            let _ = reply.send(result);
-        });
-    }
-
-    pub(super) fn begin_rekey(&mut self, reply: Reply<Begun>) {
-        if let Some(denied) = self.gate.denial() {
-            return drop(reply.send(Err(denied)));
-        }
-        let wants = if self.has_slot(SlotKind::Passphrase) { vec!["passphrase"] } else { Vec::new() };
-        let waits = !wants.is_empty();
-        let expires = self.patience();
-        let begun = self.requests.open(Kind::Rekey, wants, Some(expires));
-        let id = begun.id;
-        let _ = reply.send(Ok(begun));
-        if !waits {
-            self.rekey(id, Opener { interactive: true, ..Opener::default() });
-        }
-    }
-
-    fn rekey(&self, request: RequestId, opener: Opener) {
-        let errands = self.errands.clone();
-        tokio::spawn(async move {
-            let result = errands.vault.rekey(opener).await.map_err(slot_denied);
-            let _ = errands.reports.send(Report::Vault(VaultReport::Ended { request, result }));
-        });
-    }
-
-    pub(super) fn begin_secret(&mut self, account: AccountName, reply: Reply<Begun>) {
-        if !self.entries.contains_key(&account) {
-            return drop(reply.send(Err(Denied::UnknownAccount(account.to_string()))));
-        }
-        if let Some(denied) = self.gate.denial() {
-            return drop(reply.send(Err(denied)));
-        }
-        let expires = self.patience();
-        let _ = reply.send(Ok(self.requests.open(Kind::Secret { account }, vec!["client_secret"], Some(expires))));
-    }
-
-    fn keep_secret(&mut self, request: RequestId, account: AccountName, secret: Secret) {
-        let errands = self.errands.clone();
-        tokio::spawn(async move {
-            let kept = errands.vault.set_client_secret(&account, secret).await;
-            let result = kept.map_err(|e| Denied::Failed(e.to_string()));
-            if result.is_ok() {
-                let _ = errands.reports.send(Report::SecretChanged { account });
-            }
-            let _ = errands.reports.send(Report::Vault(VaultReport::Ended { request, result }));
-        });
-    }
-
-    /// What a person typed or pasted for a request.
-    pub(super) fn input(&mut self, request: RequestId, values: Vec<(String, Secret)>) -> Result<(), Denied> {
-        for (key, value) in values {
-            let open = self.requests.find(request).ok_or_else(ended)?;
-            if !open.wants(&key) {
-                return Err(Denied::InvalidArgs(format!("this request does not want `{}`", plain(&key))));
-            }
-            match &open.kind {
-                Kind::Unlock => {
-                    self.try_to_open(Some(request), Opener { passphrase: Some(value), ..Opener::default() })
-                }
-                Kind::AddSlot(slot) => {
-                    let slot = *slot;
-                    self.enrol(request, slot, Opener { passphrase: Some(value), ..Opener::default() });
-                }
-                Kind::Rekey => self.rekey(request, Opener { passphrase: Some(value), ..Opener::default() }),
-                Kind::Secret { account } => {
-                    let account = account.clone();
-                    self.keep_secret(request, account, value);
-                }
-                Kind::Login(login) => {
-                    let account = login.account.clone();
-                    self.login_input(request, &account, &key, value)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Publishes the slots as the vault has them now.
     pub(super) fn look_at_slots(&self) {
         let errands = self.errands.clone();
@@ -329,7 +214,7 @@ impl Keeper {
         });
     }
 
-    fn has_slot(&self, kind: SlotKind) -> bool {
+    pub(super) fn has_slot(&self, kind: SlotKind) -> bool {
         self.gate.slots.iter().any(|slot| slot.kind == kind.as_str())
     }
 
@@ -337,36 +222,4 @@ impl Keeper {
         let now = self.now();
         (now.boot.after(PATIENCE), now.wall.after(PATIENCE).unix())
     }
-}
-
-fn ended() -> Denied {
-    Denied::Cancelled
-}
-
-/// A key as it may be said in an error: short and printable.
-fn plain(text: &str) -> String {
-    text.chars().filter(|c| c.is_ascii_graphic()).take(40).collect()
-}
-
-/// What a slot's refusal is on the bus.
-fn slot_denied(error: SlotError) -> Denied {
-    let why = error.to_string();
-    match error {
-        SlotError::NeedsPerson(_) => Denied::InteractiveAuthorizationRequired(why),
-        SlotError::WrongKey(_) => Denied::NotOpened(why),
-        SlotError::NotSupported(_) => Denied::NotSupported(why),
-        SlotError::NotAllowed(_) => Denied::InvalidArgs(why),
-        SlotError::Vault(Refused::Locked) => Denied::Locked,
-        SlotError::Vault(Refused::NoVault) => Denied::NoVault,
-        SlotError::Temporary(_) | SlotError::Permanent(_) | SlotError::Vault(_) => Denied::Failed(why),
-    }
-}
-
-fn slot_kind(kind: &str, options: &BTreeMap<String, Value>) -> Result<(SlotKind, Option<PathBuf>), Denied> {
-    let path = match options.get("path") {
-        Some(Value::Text(path)) => Some(PathBuf::from(path)),
-        Some(_) => return Err(Denied::InvalidArgs("`path` is a string".into())),
-        None => None,
-    };
-    Ok((kind.parse().map_err(|e: SlotError| Denied::InvalidArgs(e.to_string()))?, path))
 }

@@ -1,0 +1,122 @@
+//! Requests about what opens the vault and what it holds beside logins: slots, its key, client secrets.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use tokenkeeper_config::AccountName;
+
+use super::handle::{Begun, Reply, Value};
+use super::requests::Kind;
+use super::task::{Keeper, Report};
+use super::vaulting::VaultReport;
+use crate::account::{Denied, RequestId};
+use crate::secret::Secret;
+use crate::vault::{Opener, Refused, SlotError, SlotKind};
+
+impl Keeper {
+    pub(super) fn begin_slot(&mut self, kind: String, options: BTreeMap<String, Value>, reply: Reply<Begun>) {
+        let (slot, path) = match slot_kind(&kind, &options) {
+            Ok(found) => found,
+            Err(denied) => return drop(reply.send(Err(denied))),
+        };
+        if let Some(denied) = self.gate.denial() {
+            return drop(reply.send(Err(denied)));
+        }
+        let wants = if slot == SlotKind::Passphrase { vec!["new_passphrase"] } else { Vec::new() };
+        let waits = !wants.is_empty();
+        let expires = self.patience();
+        let begun = self.requests.open(Kind::AddSlot(slot), wants, Some(expires));
+        let id = begun.id;
+        let _ = reply.send(Ok(begun));
+        if !waits {
+            self.enrol(id, slot, Opener { interactive: true, path, ..Opener::default() });
+        }
+    }
+
+    pub(super) fn enrol(&self, request: RequestId, kind: SlotKind, opener: Opener) {
+        let errands = self.errands.clone();
+        tokio::spawn(async move {
+            let result = errands.vault.add_slot(kind, opener).await.map(drop).map_err(slot_denied);
+            let _ = errands.reports.send(Report::Vault(VaultReport::Ended { request, result }));
+        });
+    }
+
+    pub(super) fn remove_slot(&mut self, id: String, reply: Reply<()>) {
+        let errands = self.errands.clone();
+        tokio::spawn(async move {
+            let opener = Opener { interactive: true, ..Opener::default() };
+            let result = errands.vault.remove_slot(&id, opener).await.map_err(slot_denied);
+            let _ = errands.reports.send(Report::Vault(VaultReport::Slots(errands.vault.slots().await)));
+            let _ = reply.send(result);
+        });
+    }
+
+    pub(super) fn begin_rekey(&mut self, reply: Reply<Begun>) {
+        if let Some(denied) = self.gate.denial() {
+            return drop(reply.send(Err(denied)));
+        }
+        let wants = if self.has_slot(SlotKind::Passphrase) { vec!["passphrase"] } else { Vec::new() };
+        let waits = !wants.is_empty();
+        let expires = self.patience();
+        let begun = self.requests.open(Kind::Rekey, wants, Some(expires));
+        let id = begun.id;
+        let _ = reply.send(Ok(begun));
+        if !waits {
+            self.rekey(id, Opener { interactive: true, ..Opener::default() });
+        }
+    }
+
+    pub(super) fn rekey(&self, request: RequestId, opener: Opener) {
+        let errands = self.errands.clone();
+        tokio::spawn(async move {
+            let result = errands.vault.rekey(opener).await.map_err(slot_denied);
+            let _ = errands.reports.send(Report::Vault(VaultReport::Ended { request, result }));
+        });
+    }
+
+    pub(super) fn begin_secret(&mut self, account: AccountName, reply: Reply<Begun>) {
+        if !self.entries.contains_key(&account) {
+            return drop(reply.send(Err(Denied::UnknownAccount(account.to_string()))));
+        }
+        if let Some(denied) = self.gate.denial() {
+            return drop(reply.send(Err(denied)));
+        }
+        let expires = self.patience();
+        let _ = reply.send(Ok(self.requests.open(Kind::Secret { account }, vec!["client_secret"], Some(expires))));
+    }
+
+    pub(super) fn keep_secret(&mut self, request: RequestId, account: AccountName, secret: Secret) {
+        let errands = self.errands.clone();
+        tokio::spawn(async move {
+            let kept = errands.vault.set_client_secret(&account, secret).await;
+            let result = kept.map_err(|e| Denied::Failed(e.to_string()));
+            if result.is_ok() {
+                let _ = errands.reports.send(Report::SecretChanged { account });
+            }
+            let _ = errands.reports.send(Report::Vault(VaultReport::Ended { request, result }));
+        });
+    }
+}
+
+/// What a slot's refusal is on the bus.
+fn slot_denied(error: SlotError) -> Denied {
+    let why = error.to_string();
+    match error {
+        SlotError::NeedsPerson(_) => Denied::InteractiveAuthorizationRequired(why),
+        SlotError::WrongKey(_) => Denied::NotOpened(why),
+        SlotError::NotSupported(_) => Denied::NotSupported(why),
+        SlotError::NotAllowed(_) => Denied::InvalidArgs(why),
+        SlotError::Vault(Refused::Locked) => Denied::Locked,
+        SlotError::Vault(Refused::NoVault) => Denied::NoVault,
+        SlotError::Temporary(_) | SlotError::Permanent(_) | SlotError::Vault(_) => Denied::Failed(why),
+    }
+}
+
+fn slot_kind(kind: &str, options: &BTreeMap<String, Value>) -> Result<(SlotKind, Option<PathBuf>), Denied> {
+    let path = match options.get("path") {
+        Some(Value::Text(path)) => Some(PathBuf::from(path)),
+        Some(_) => return Err(Denied::InvalidArgs("`path` is a string".into())),
+        None => None,
+    };
+    Ok((kind.parse().map_err(|e: SlotError| Denied::InvalidArgs(e.to_string()))?, path))
+}
