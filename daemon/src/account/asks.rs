@@ -51,7 +51,8 @@ impl Account {
             (Verdict::Good, Some(cached)) => return turn.reply(waiter, cached.served.clone()),
             (Verdict::Due, Some(cached)) if !definition.refresh_kills_token => {
                 turn.reply(waiter, cached.served.clone());
-                if !holding.wanted.contains(&key) {
+                let key = exchange_key(&key).clone();
+                if !holding.wanted.contains(&key) && self.errand.exchange_key() != Some(&key) {
                     holding.wanted.push(key);
                 }
                 return;

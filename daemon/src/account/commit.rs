@@ -85,6 +85,7 @@ impl Account {
         };
         match source {
             Source::Refresh { key, served } => {
+                holding.wanted.retain(|wanted| *wanted != key);
                 if let Server::Known { again, .. } = &mut self.server {
                     *again = false;
                 }
@@ -92,7 +93,6 @@ impl Account {
                     Some(ended) => {
                         self.tell_ended(ended, turn);
                         self.answer_after_failure(turn);
-                        self.proof_failed(turn);
                     }
                     None => self.refreshed(&key, served, turn),
                 }
@@ -104,6 +104,7 @@ impl Account {
             Source::Login { request } => {
                 holding.asked_at = Some(turn.now.boot);
                 holding.refused.clear();
+                holding.wanted.clear();
                 self.recovered(turn);
                 self.login_done(request, subject, turn);
                 self.answer_with(&DEFAULT_KEY, turn);

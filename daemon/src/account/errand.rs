@@ -116,6 +116,19 @@ impl Errand {
         }
     }
 
+    /// For which key a token is on its way.
+    pub(super) fn exchange_key(&self) -> Option<&TokenKey> {
+        match self {
+            Self::Intending { attempt, .. } | Self::Asking { attempt, .. } => Some(attempt.key()),
+            Self::Saving { then: Then::Grant(fresh), .. } => match &fresh.source {
+                Source::Refresh { key, .. } => Some(key),
+                Source::Login { .. } => Some(&DEFAULT_KEY),
+                Source::Salvaged { .. } | Source::Import { .. } | Source::Expired => None,
+            },
+            Self::None | Self::Saving { .. } | Self::Unsaved { .. } => None,
+        }
+    }
+
     /// Why something is not durable although it should be.
     pub(super) fn unsaved(&self) -> Option<&str> {
         match self {

@@ -277,6 +277,9 @@ impl Account {
 
     pub(super) fn proof_succeeded(&mut self, turn: &mut Turn<'_>) {
         if let Some(login) = self.login.take_if(|login| matches!(login.awaits, Awaits::Proof)) {
+            if let Some(holding) = self.vault.open_mut() {
+                holding.asked_at = Some(turn.now.boot);
+            }
             let progress = Progress::Done { subject: self.subject() };
             turn.emit(Effect::Report { request: login.request, progress });
         }
@@ -301,7 +304,8 @@ impl Login {
     }
 
     fn browser_waits(&self) -> bool {
-        !self.options.import && matches!(self.awaits, Awaits::TurnToRedeem { .. } | Awaits::Answer | Awaits::Commit)
+        let is_sign_in = !(self.options.import || self.options.retry || self.options.adopt);
+        is_sign_in && matches!(self.awaits, Awaits::TurnToRedeem { .. } | Awaits::Answer | Awaits::Commit)
     }
 }
 

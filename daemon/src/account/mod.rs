@@ -36,6 +36,11 @@ mod schedule;
 mod tokens;
 mod waiters;
 
+#[cfg(test)]
+mod scripts;
+#[cfg(test)]
+mod testing;
+
 pub use denied::Denied;
 pub use effect::{Change, Effect, Exchange, Notice, Page, Progress, Served};
 pub use input::{DiscoveryFailed, Entropy, Input, LoginOptions, RequestId, Ticket, TokenAsk, TokenKey, WaiterId};

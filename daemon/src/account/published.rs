@@ -49,7 +49,7 @@ impl Account {
         let has_token = self.has_valid_token(now);
         match (&holding.grant, &holding.trouble) {
             (Grant::None { logged_out: true }, _) => State::LoggedOut,
-            (Grant::None { logged_out: false }, Trouble::None) if !self.asks_by_itself(holding) => State::LoginRequired,
+            (Grant::None { logged_out: false }, _) if !self.asks_by_itself(holding) => State::LoginRequired,
             (Grant::Unopenable { .. } | Grant::Foreign(_), _) => State::Held,
             (Grant::Ended(_, ended), _) if !ended.held => State::LoginRequired,
             (Grant::Ended(..), _) if !has_token => State::Held,
@@ -94,6 +94,13 @@ impl Account {
         let Some(holding) = self.vault.open() else { return Denied::Locked };
         let retry_at = || self.gate(now).map_or(0, |at| now.wall.after(at.since(now.boot)).unix());
         let host = self.host();
+        if !self.leaving.is_empty() {
+            return Denied::LoginRequired(format!("`{name}` is being logged out"));
+        }
+        if let Some(why) = self.errand.unsaved() {
+            let why = format!("the vault cannot be written ({why}), so no refresh is started");
+            return Denied::Unavailable { why, retry_at: 0 };
+        }
         match &holding.grant {
             Grant::None { .. } if !self.asks_by_itself(holding) => {
                 return Denied::LoginRequired(format!(

@@ -1,6 +1,7 @@
 //! What an answer without tokens means for the login (refresh.md "What an answer means"). Nothing here ever deletes a
 //! refresh token.
 
+use super::asks::exchange_key;
 use super::denied::Denied;
 use super::effect::{Change, Notice};
 use super::errand::{Attempt, Then, What};
@@ -11,6 +12,7 @@ use super::machine::{Account, Server, Turn};
 use super::published::clock;
 use super::record::Ended;
 use super::schedule;
+use super::waiters::{Waiter, Want};
 use crate::oauth::Outcome;
 use crate::time::Now;
 
@@ -35,10 +37,20 @@ impl Account {
                 return self.ask_without_scopes(attempt, turn);
             }
             Outcome::BadRequest { why } => self.stopped(why, turn),
-            Outcome::BadTarget { why } => self.bad_target(attempt.key().clone(), why, turn),
+            Outcome::BadTarget { why } if *attempt.key() != TokenKey::DEFAULT => {
+                return self.bad_target(&attempt, why, turn);
+            }
+            Outcome::BadTarget { why } => self.stopped(why, turn),
             Outcome::Nonce { .. } if !attempt.repeated => return self.ask(Attempt { repeated: true, ..attempt }, turn),
             Outcome::Nonce { .. } => self.stopped(format!("{} wants another DPoP nonce each time", self.host()), turn),
-            Outcome::Drift { why } => self.drifted(why, turn),
+            Outcome::Drift { why } => match self.server {
+                // The metadata is read again, once; everybody goes on waiting.
+                Server::Known { again: false, .. } => {
+                    self.discover(true, turn);
+                    return self.withdraw(&attempt, turn);
+                }
+                Server::Known { again: true, .. } | Server::Unread | Server::Reading { .. } => self.stopped(why, turn),
+            },
             // With tokens it does not come here.
             Outcome::Granted(_) => {}
         }
@@ -193,24 +205,20 @@ impl Account {
     }
 
     /// `invalid_target`: not asked for again; one plain refresh tells whether the lineage lives.
-    fn bad_target(&mut self, key: TokenKey, why: String, turn: &mut Turn<'_>) {
-        if key == TokenKey::DEFAULT {
-            return self.stopped(why, turn);
-        }
+    fn bad_target(&mut self, attempt: &Attempt, why: String, turn: &mut Turn<'_>) {
         turn.warn(why.clone());
         if let Some(holding) = self.vault.held_mut() {
             holding.trouble = Trouble::None;
             holding.wanted.push(TokenKey::DEFAULT);
-            holding.refused.push((key, why));
+            holding.refused.push((attempt.key().clone(), why));
         }
-    }
-
-    /// The endpoint is gone: the metadata is read again, once.
-    fn drifted(&mut self, why: String, turn: &mut Turn<'_>) {
-        match self.server {
-            Server::Known { again: false, .. } => self.discover(true, turn),
-            Server::Known { again: true, .. } => self.stopped(why, turn),
-            Server::Unread | Server::Reading { .. } => {}
+        self.withdraw(attempt, turn);
+        let is_refused = |waiter: &Waiter| match &waiter.want {
+            Want::Token { key, .. } => exchange_key(key) == attempt.key(),
+            Want::Refresh => false,
+        };
+        for waiter in self.waiters.take(is_refused) {
+            self.settle_for_now(waiter, turn);
         }
     }
 
@@ -233,17 +241,13 @@ impl Account {
     /// After a try that brought nothing: whoever need not, or cannot, wait for the next one is answered.
     pub(super) fn answer_after_failure(&mut self, turn: &mut Turn<'_>) {
         let now: &Now = turn.now;
-        let is_over = self.vault.open().is_none_or(|holding| !matches!(holding.trouble, Trouble::None));
         for waiter in self.waiters.take(|_| true) {
-            let stays = if waiter.want.is_refresh() { !is_over } else { true };
-            if stays && self.is_worth_waiting(&waiter, now) {
+            if !waiter.want.is_refresh() && self.is_worth_waiting(&waiter, now) {
                 self.waiters.join(waiter);
             } else {
                 self.settle_for_now(waiter, turn);
             }
         }
-        if is_over {
-            self.proof_failed(turn);
-        }
+        self.proof_failed(turn);
     }
 }

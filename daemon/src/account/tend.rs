@@ -75,10 +75,12 @@ impl Account {
             Some(Planned { at: self.may_try_at(&waiter.want, now)?, key: key.clone() })
         });
         let gate = self.gate(now)?;
+        // A token that may be spent is sent again as soon as the rules allow, used or not: a window may be open.
+        let by_loss = holding.trouble.lost().map(|_| Planned { at: gate, key: TokenKey::DEFAULT });
         let by_wish = holding.wanted.iter().map(|key| Planned { at: gate, key: key.clone() });
         let by_clock =
             scheduled(holding, definition, self.seed, now).map(|due| Planned { at: due.at.max(gate), key: due.key });
-        by_waiters.chain(by_wish).chain(by_clock).min_by_key(|planned| planned.at.max(now.boot))
+        by_waiters.chain(by_loss).chain(by_wish).chain(by_clock).min_by_key(|planned| planned.at.max(now.boot))
     }
 
     /// When this want may cause a try; `None` = never, as things are.

@@ -52,7 +52,12 @@ impl Account {
     /// Everything as it was stored. While something is under way the account knows better than the store.
     pub(super) fn unlocked(&mut self, stored: Stored, turn: &mut Turn<'_>) {
         match std::mem::replace(&mut self.vault, Vault::Locked) {
-            Vault::Closing(holding) => self.vault = Vault::Open(holding),
+            Vault::Closing(mut holding) => {
+                if stored.generation == holding.generation {
+                    stored.tokens.into_iter().for_each(|token| holding.tokens.put(Cached::stored(token, turn.now)));
+                }
+                self.vault = Vault::Open(holding);
+            }
             Vault::Open(holding) if !self.errand.is_none() => self.vault = Vault::Open(holding),
             Vault::Open(_) | Vault::Locked => self.vault = Vault::Open(recover(stored, turn.now)),
         }

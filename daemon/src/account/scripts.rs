@@ -1,0 +1,496 @@
+//! Stories of an account as text: an input a line, what the account asks for indented below it. `TOKENKEEPER_BLESS=1`
+//! writes what happened into the file; otherwise a difference is a failure.
+//!
+//! `wait 10m` lets time pass and delivers `Due` whenever the account asked for it; answers and commits are given to the
+//! errand that was asked for last.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokenkeeper_config::{Definition, Flow, Rotation, ScopeNarrowing, TokenKind};
+
+use super::testing::{self, Clock, line};
+use super::*;
+use crate::oauth::{Answer, Granted, IdClaims, Outcome};
+use crate::secret::{Sealed, Secret};
+use crate::time::Wall;
+
+#[test]
+fn every_story_goes_as_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/account/scripts");
+    let bless = std::env::var_os("TOKENKEEPER_BLESS").is_some();
+    let mut names: Vec<_> =
+        std::fs::read_dir(&folder).expect("the folder").map(|entry| entry.expect("an entry").path()).collect();
+    names.sort();
+    let mut wrong = Vec::new();
+    for path in &names {
+        let written = std::fs::read_to_string(path).expect("a script");
+        let happened = Story::new().play(&written);
+        if happened != written && bless {
+            bless_file(path, &happened);
+        } else if happened != written {
+            wrong.push(format!("{}\n{}", path.display(), first_difference(&written, &happened)));
+        }
+    }
+    assert!(names.len() >= 40, "only {} scripts", names.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[allow(clippy::disallowed_methods, reason = "a test fixture needs no durability")]
+fn bless_file(path: &Path, text: &str) {
+    std::fs::write(path, text).expect("a writable script");
+}
+
+fn first_difference(written: &str, happened: &str) -> String {
+    let (mut left, mut right) = (written.lines(), happened.lines());
+    for number in 1.. {
+        let (left, right) = (left.next(), right.next());
+        if left != right {
+            return format!("  line {number}\n  written:  {}\n  happened: {}", left.unwrap_or(""), right.unwrap_or(""));
+        }
+    }
+    String::new()
+}
+
+struct Story {
+    account: Option<Account>,
+    clock: Clock,
+    definition: Definition,
+    asked: Ticket,
+    saving: Option<(Ticket, Change)>,
+    discovering: Ticket,
+}
+
+impl Story {
+    fn new() -> Self {
+        Self {
+            account: Some(Account::new("work".parse().expect("a name"), 7)),
+            clock: Clock::START,
+            definition: testing::definition(),
+            asked: Ticket(0),
+            saving: None,
+            discovering: Ticket(0),
+        }
+    }
+
+    fn play(&mut self, script: &str) -> String {
+        let mut out = String::new();
+        for text in script.lines().filter(|text| !text.starts_with("  ")) {
+            out += text;
+            out += "\n";
+            let command = text.split('#').next().unwrap_or_default().trim();
+            if !command.is_empty() {
+                for effect in self.command(command) {
+                    out += &format!("  {effect}\n");
+                }
+            }
+        }
+        out
+    }
+
+    fn command(&mut self, command: &str) -> Vec<String> {
+        let (verb, rest) = command.split_once(' ').unwrap_or((command, ""));
+        let args = Args::new(rest);
+        let input = match verb {
+            "define" => {
+                redefine(&mut self.definition, &args);
+                Input::Defined(Ok(Arc::new(self.definition.clone())))
+            }
+            "define-fault" => Input::Defined(Err(rest.to_owned())),
+            "unlocked" => Input::Unlocked(Box::new(stored(&args, &self.clock))),
+            "locked" => Input::Locked,
+            "adopted" => Input::Adopted,
+            "network-up" => Input::NetworkUp,
+            "sleeping" => Input::Sleeping,
+            "woke" => Input::Woke,
+            "due" => Input::Due,
+            "token" => Input::TokenWanted { waiter: WaiterId(args.id()), ask: self.ask(&args) },
+            "refresh" => Input::RefreshWanted { waiter: WaiterId(args.id()), deadline: self.deadline(&args) },
+            "leave" => Input::WaiterLeft { waiter: WaiterId(args.id()) },
+            "logout" => Input::LogoutWanted { waiter: WaiterId(args.id()) },
+            "login" => login(&args),
+            "listening" => Input::Listening { request: args.request(), redirect_uri: args.word(1).to_owned() },
+            "listen-failed" => Input::ListenFailed { request: args.request(), why: args.after(1) },
+            "redirected" => Input::Redirected { request: args.request(), query: args.query() },
+            "given" => Input::RefreshTokenGiven { request: args.request(), token: secret(args.word(1)) },
+            "cancel" => Input::LoginCancelled { request: args.request() },
+            "discovered" => Input::Discovered { ticket: self.discovering, result: discovered(&args) },
+            "answered" => Input::Answered { ticket: self.asked, answer: self.answer(&args) },
+            "unopenable" => Input::Unopenable { ticket: self.asked, why: rest.to_owned() },
+            "saved" => self.saved(),
+            "save-failed" => self.save_failed(rest),
+            "revoked" => Input::Revoked { ticket: Ticket(0), done: rest != "no" },
+            "wait" => return self.wait(span(rest)),
+            "wall" => {
+                let (sign, by) = rest.split_at(1);
+                let by = i64::try_from(span(by).as_millis()).expect("a short span");
+                self.clock.wall += if sign == "-" { -by } else { by };
+                Input::Due
+            }
+            "restart" => return self.restart(rest),
+            "status" => return vec![self.status()],
+            "deadline" => return vec![self.until_deadline()],
+            "settled" => return vec![format!("settled {}", self.account().is_settled())],
+            other => panic!("no such command: {other}"),
+        };
+        self.step(input)
+    }
+
+    fn account(&self) -> &Account {
+        self.account.as_ref().expect("between steps")
+    }
+
+    fn step(&mut self, input: Input) -> Vec<String> {
+        let now = self.clock.now();
+        let mut effects = Vec::new();
+        let account = self.account.take().expect("between steps");
+        self.account = Some(account.step(&now, input, &mut effects));
+        let lines = effects.iter().map(|effect| line(effect, &now)).collect();
+        for effect in effects {
+            match effect {
+                Effect::Ask { ticket, .. } => self.asked = ticket,
+                Effect::Discover { ticket, .. } => self.discovering = ticket,
+                Effect::Save { ticket, change } => self.saving = Some((ticket, change)),
+                _ => {}
+            }
+        }
+        lines
+    }
+
+    fn wait(&mut self, span: Duration) -> Vec<String> {
+        let end = self.clock.boot + span;
+        let mut lines = Vec::new();
+        for _ in 0..200 {
+            let Some(due) = self.account().deadline().map(|due| due.0).filter(|due| *due <= end) else {
+                self.clock.pass(end - self.clock.boot);
+                return lines;
+            };
+            self.clock.pass(due.saturating_sub(self.clock.boot));
+            let waited = span.saturating_sub(end - self.clock.boot);
+            let effects = self.step(Input::Due);
+            lines.extend(effects.into_iter().map(|effect| format!("after {}: {effect}", rough(waited))));
+        }
+        panic!("the account wants to be woken again and again: {lines:#?}");
+    }
+
+    /// A new process: what the account knew is gone. `boot 30s` = the machine was off for so long.
+    fn restart(&mut self, rest: &str) -> Vec<String> {
+        if let Some(off) = rest.strip_prefix("boot ") {
+            self.clock.reboot(span(off));
+        }
+        self.account = Some(Account::new("work".parse().expect("a name"), 7));
+        self.saving = None;
+        Vec::new()
+    }
+
+    fn ask(&self, args: &Args<'_>) -> TokenAsk {
+        let text = |name: &str| args.named.get(name).map(|value| (*value).to_owned());
+        let mut scopes = args.list("scopes");
+        scopes.sort();
+        TokenAsk {
+            key: TokenKey {
+                kind: if args.named.get("kind") == Some(&"id") { TokenKind::Id } else { TokenKind::Access },
+                audience: text("audience"),
+                resource: text("resource"),
+                scopes,
+            },
+            min_validity: args.span("min").unwrap_or(Duration::from_secs(60)),
+            rejected: args.number("rejected"),
+            deadline: self.deadline(args),
+        }
+    }
+
+    fn deadline(&self, args: &Args<'_>) -> crate::time::Boot {
+        self.clock.now().boot.after(args.span("timeout").unwrap_or(Duration::from_secs(20)))
+    }
+
+    fn answer(&self, args: &Args<'_>) -> Answer {
+        let why = || args.after(1);
+        let outcome = match args.word(0) {
+            "granted" => Outcome::Granted(Box::new(self.granted(args))),
+            "not-sent" => Outcome::NotSent { why: why(), certificate: false },
+            "bad-certificate" => Outcome::NotSent { why: why(), certificate: true },
+            "not-processed" => Outcome::NotProcessed { why: args.after(2), retry_after: span(args.word(1)) },
+            "ambiguous" => Outcome::Ambiguous { why: why() },
+            "portal" => Outcome::Portal { why: why() },
+            "ended" => Outcome::Ended { why: why() },
+            "attention" => Outcome::Attention { why: why() },
+            "access-denied" => Outcome::AccessDenied { why: why() },
+            "misconfigured" => Outcome::Misconfigured { why: why() },
+            "bad-request" => Outcome::BadRequest { why: why() },
+            "bad-target" => Outcome::BadTarget { why: why() },
+            "unexplained" => Outcome::Unexplained { why: why() },
+            "nonce" => Outcome::Nonce { nonce: "n".into() },
+            "drift" => Outcome::Drift { why: why() },
+            other => panic!("no such answer: {other}"),
+        };
+        Answer { refresh_token: args.named.get("rt").map(|token| secret(token)), outcome }
+    }
+
+    fn granted(&self, args: &Args<'_>) -> Granted {
+        let now = self.clock.now().wall.unix();
+        let scopes = args.list("scopes");
+        let issuer = args.named.get("iss").copied().unwrap_or("https://idp.example");
+        let id_token = args
+            .named
+            .get("sub")
+            .map(|subject| testing::id_token(issuer, subject, args.named.get("nonce").copied(), now + 3600, now));
+        Granted {
+            access_token: secret(args.named.get("at").expect("granted needs at=")),
+            token_type: "Bearer".into(),
+            lifetime: args.span("life"),
+            scopes: (!scopes.is_empty()).then_some(scopes),
+            id_token,
+            audience: args.list("aud"),
+            refresh_in: args.span("refresh-in"),
+            login_lifetime: args.span("login-life"),
+        }
+    }
+
+    fn saved(&mut self) -> Input {
+        let Some((ticket, change)) = self.saving.take() else {
+            return Input::Saved { ticket: Ticket(0), sealed: None };
+        };
+        let sealed = match change {
+            Change::Grant { grant: NewGrant { token: Some(RefreshToken::Fresh(token)), .. }, .. } => {
+                Some(testing::seal(&token))
+            }
+            Change::Grant { grant: NewGrant { token: Some(RefreshToken::Kept(sealed)), .. }, .. } => Some(sealed),
+            _ => None,
+        };
+        Input::Saved { ticket, sealed }
+    }
+
+    fn save_failed(&mut self, why: &str) -> Input {
+        let (ticket, change) = self.saving.take().expect("a save to fail");
+        Input::SaveFailed { ticket, why: why.to_owned(), change: Box::new(change) }
+    }
+
+    fn status(&self) -> String {
+        let now = self.clock.now();
+        let status = self.account().status(&now);
+        let when = |at: u64| if at == 0 { "-".into() } else { format!("{} s", at.saturating_sub(now.wall.unix())) };
+        let (error, words) = &status.last_error;
+        let error = if error.is_empty() { String::new() } else { format!(", {error}: {words}") };
+        format!(
+            "{}, generation {}, expires {}, refresh {}, login ends {}{error}",
+            status.state.as_str(),
+            status.generation,
+            when(status.expires_at),
+            when(status.refresh_at),
+            when(status.login_ends_at),
+        )
+    }
+
+    fn until_deadline(&self) -> String {
+        match self.account().deadline() {
+            Some(due) => format!("due in {}", rough(due.since(self.clock.now().boot))),
+            None => "nothing is due".into(),
+        }
+    }
+}
+
+/// A command's words: plain ones in order, `name=value` ones by name.
+struct Args<'a> {
+    plain: Vec<&'a str>,
+    named: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> Args<'a> {
+    fn new(text: &'a str) -> Self {
+        let (named, plain): (Vec<_>, Vec<_>) = text.split_whitespace().partition(|word| word.contains('='));
+        Self { plain, named: named.into_iter().filter_map(|word| word.split_once('=')).collect() }
+    }
+
+    fn word(&self, index: usize) -> &'a str {
+        self.plain.get(index).copied().unwrap_or("")
+    }
+
+    fn after(&self, index: usize) -> String {
+        self.plain.get(index..).unwrap_or_default().join(" ")
+    }
+
+    fn has(&self, word: &str) -> bool {
+        self.plain.contains(&word)
+    }
+
+    /// `w3`, `r1`.
+    fn id(&self) -> u64 {
+        self.word(0)[1..].parse().expect("a numbered name")
+    }
+
+    fn request(&self) -> RequestId {
+        RequestId(self.id().into())
+    }
+
+    fn list(&self, name: &str) -> Vec<String> {
+        self.named.get(name).map(|list| list.split(',').map(str::to_owned).collect()).unwrap_or_default()
+    }
+
+    fn span(&self, name: &str) -> Option<Duration> {
+        self.named.get(name).map(|text| span(text))
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        self.named.get(name).map(|text| text.parse().expect("a number"))
+    }
+
+    /// Every `name=value` word in order of name; `state=ours` stands for the login's.
+    fn query(&self) -> Vec<(String, Secret)> {
+        let ours = format!("state-{}", self.request().0);
+        let value = |name: &str, value: &str| match (name, value) {
+            ("state", "ours") => secret(&ours),
+            _ => secret(value),
+        };
+        self.named.iter().map(|(name, text)| ((*name).to_owned(), value(name, text))).collect()
+    }
+}
+
+fn secret(text: &str) -> Secret {
+    Secret::from(text.to_owned())
+}
+
+/// `90s`, `5m`, `2h`, `3d`, `250ms`.
+fn span(text: &str) -> Duration {
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or_else(|| panic!("no unit in {text}"));
+    let count: u64 = text[..split].parse().unwrap_or_else(|_| panic!("no span: {text}"));
+    match &text[split..] {
+        "ms" => Duration::from_millis(count),
+        "s" => Duration::from_secs(count),
+        "m" => Duration::from_secs(60 * count),
+        "h" => Duration::from_secs(3_600 * count),
+        "d" => Duration::from_secs(86_400 * count),
+        unit => panic!("no unit: {unit}"),
+    }
+}
+
+fn rough(span: Duration) -> String {
+    format!("{} s", (span.as_millis() as f64 / 100.0).round() / 10.0)
+}
+
+fn redefine(definition: &mut Definition, args: &Args<'_>) {
+    for (name, value) in &args.named {
+        let texts = || value.split(',').map(str::to_owned).collect();
+        match *name {
+            "rotation" => {
+                definition.rotation = match *value {
+                    "none" => Rotation::None,
+                    "rotating" => Rotation::Rotating,
+                    _ => Rotation::Auto,
+                }
+            }
+            "window" => definition.replay_window = Some(span(value)),
+            "audience" => definition.audience = Some((*value).to_owned()),
+            "audiences" => definition.audiences = texts(),
+            "resources" => definition.resources = texts(),
+            "scopes" => definition.scopes = texts(),
+            "provider" => definition.provider = Some((*value).to_owned()),
+            "client" => definition.client_id = (*value).to_owned(),
+            "lead" => definition.lead = Some(span(value)),
+            "idle" => definition.idle_limit = Some(span(value)),
+            "keep-alive" => definition.keep_alive = Some(span(value)),
+            other => panic!("no such key: {other}"),
+        }
+    }
+    for word in &args.plain {
+        match *word {
+            "kills" => definition.refresh_kills_token = true,
+            "narrows" => definition.scope_narrowing = ScopeNarrowing::PerRequest,
+            "client-credentials" => definition.flow = Flow::ClientCredentials,
+            "file" => definition.token_files = vec![testing::token_file()],
+            other => panic!("no such flag: {other}"),
+        }
+    }
+}
+
+/// `unlocked generation=3 rt=rt-3 at=at-3 life=1h age=10m intent=1 ago=5s …`; times lie before now.
+fn stored(args: &Args<'_>, clock: &Clock) -> Stored {
+    let now = clock.now();
+    let generation = args.number("generation").unwrap_or(0);
+    let before = |span: Duration| now.wall.0 - i64::try_from(span.as_millis()).expect("a short span");
+    let age = args.span("age").unwrap_or_default();
+    let made = before(age);
+    let ended =
+        args.named.get("ended").map(|why| Ended { at: made, why: (*why).replace('_', " "), held: args.has("held") });
+    let facts = Facts {
+        scopes: args.list("scopes"),
+        signed_in_at: made,
+        refreshed_at: made,
+        asked_at: if args.has("used") { made } else { 0 },
+        claims: args.named.get("sub").map(|subject| IdClaims {
+            issuer: "https://idp.example".into(),
+            subject: (*subject).to_owned(),
+            audience: vec!["client".into()],
+            expires_at: 0,
+            auth_time: None,
+            display_name: None,
+        }),
+        ended,
+        ..Facts::default()
+    };
+    let token = args.named.get("rt").map(|token| testing::seal(&secret(token)));
+    let grant = match args.named.get("unopenable") {
+        Some(why) => Some(Err((*why).replace('_', " "))),
+        None => (generation > 0 && !args.has("nothing")).then_some(Ok(StoredGrant {
+            generation,
+            token,
+            previous: None,
+            facts,
+        })),
+    };
+    let tokens = args.named.get("at").map(|token| NewToken {
+        key: TokenKey::DEFAULT,
+        token: Arc::new(secret(token)),
+        token_type: "Bearer".into(),
+        expiry: args.span("life").map(|life| {
+            let mut then = *clock;
+            then.wall = made;
+            then.boot = clock.boot.saturating_sub(age);
+            then.now().plus(life)
+        }),
+        scopes: args.list("scopes"),
+        generation,
+        minted: Wall(made),
+    });
+    let intent = args.number("intent").map(|attempts| {
+        let ago = args.span("ago").unwrap_or_default();
+        Intent {
+            attempts: u32::try_from(attempts).expect("few attempts"),
+            generation: args.number("of").unwrap_or(generation),
+            token_hash: [0; 32],
+            wall: before(ago),
+            boot: u64::try_from(clock.boot.saturating_sub(ago).as_millis()).expect("a short span"),
+            boot_id: [if args.has("other-boot") { 0 } else { clock.boots }; 16],
+        }
+    });
+    Stored { generation, grant, intent, tokens: tokens.into_iter().collect(), foreign: args.has("foreign") }
+}
+
+fn login(args: &Args<'_>) -> Input {
+    let options = LoginOptions {
+        flow: (args.named.get("flow") == Some(&"device")).then_some(Flow::Device),
+        scopes: args.list("scopes"),
+        retry: args.has("retry"),
+        adopt: args.has("adopt"),
+        import: args.has("import"),
+        ..LoginOptions::default()
+    };
+    Input::LoginWanted { request: args.request(), options, entropy: testing::entropy(args.request()) }
+}
+
+fn discovered(args: &Args<'_>) -> Result<Arc<crate::oauth::Metadata>, DiscoveryFailed> {
+    match args.word(0) {
+        "failed" => Err(DiscoveryFailed { why: args.after(1), misconfigured: false }),
+        "wrong" => Err(DiscoveryFailed { why: args.after(1), misconfigured: true }),
+        _ => Ok(testing::metadata(args.has("promises-iss"))),
+    }
+}
+
+/// Keeps the compiler from forgetting what a sealed token is made of.
+#[test]
+fn the_models_sealing_goes_both_ways() {
+    let sealed: Sealed = testing::seal(&secret("rt-1"));
+    assert_eq!(testing::unseal(&sealed), "rt-1");
+}
