@@ -15,7 +15,7 @@ pub(super) fn is_asked(stated: &str, asked: &str) -> bool {
         return true;
     }
     // `https://login.microsoftonline.com/common/v2.0` has metadata of `…/{tenantid}/v2.0`.
-    tenant(stated, asked).is_some_and(|tenant| is_name(tenant))
+    tenant(stated, asked).is_some_and(is_name)
 }
 
 /// Whether a token's or redirect's issuer is the server's own, `tenant` being the token's `tid` where it has one.
