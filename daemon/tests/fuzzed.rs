@@ -6,6 +6,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+#[allow(unreachable_pub, reason = "in fuzz/ it is a crate of its own")]
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;
 
