@@ -71,11 +71,11 @@ async fn a_login_and_a_refresh_are_in_the_ledger() {
             })
             .await
     );
-    let committed = idp.ledger().entries().into_iter().filter_map(|entry| match entry.event {
+    let mut committed = idp.ledger().entries().into_iter().filter_map(|entry| match entry.event {
         Event::Committed { token, successor, .. } => Some((token, successor)),
         _ => None,
     });
-    assert_eq!(committed.last(), Some((digest(refresh_token(&tokens)), digest(refresh_token(&fresh)))));
+    assert_eq!(committed.next_back(), Some((digest(refresh_token(&tokens)), digest(refresh_token(&fresh)))));
     assert_eq!((idp.ledger().refreshes(), idp.ledger().rotations()), (1, 1));
 }
 

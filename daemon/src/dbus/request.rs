@@ -6,6 +6,7 @@ mod input;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokenkeeper::wire::{REQUEST_INTERFACE, key};
 use tokio::sync::watch;
@@ -18,6 +19,9 @@ use super::serve::{Call, Face};
 use super::signals;
 use crate::account::{Denied, RequestId};
 use crate::keeper::{Begun, Handle, RequestState, RequestView};
+
+/// How long the end of a request is remembered for a creator that stays connected.
+const REMEMBERED: Duration = Duration::from_secs(600);
 
 /// The requests in progress.
 #[derive(Default)]
@@ -69,7 +73,7 @@ impl Face {
         ObjectPath::try_from(request_path(begun.id)).expect("hexadecimal digits make a path element")
     }
 
-    /// Tells the creator of changes, and forgets the request when the keeper does.
+    /// Tells the creator of changes, and forgets the request some time after the keeper did.
     async fn follow(self: Arc<Self>, id: RequestId, held: Arc<Held>) {
         if let Some(creator) = &held.creator
             && self.has_left(creator).await
@@ -84,6 +88,10 @@ impl Face {
             let now = view.borrow_and_update().clone();
             signals::request_changed(&self.connection, id, held.creator.as_deref(), &told, &now).await;
             told = now;
+        }
+        if !matches!(told.state, RequestState::Pending) {
+            // How it ended can be asked for some time: there is no signal of the end that a caller could have missed.
+            tokio::time::sleep(REMEMBERED).await;
         }
         self.requests.lock().remove(&id);
     }

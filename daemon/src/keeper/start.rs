@@ -11,13 +11,12 @@ use super::clock::{Alarm, Clock, ClockSteps};
 use super::crowd::Crowd;
 use super::definitions::Definitions;
 use super::errands::Errands;
-use super::handle::{Handle, View};
+use super::handle::{Handle, Value, View};
 use super::requests::Requests;
 use super::task::{Ears, Keeper};
 use super::vaulting::{Gate, Position};
 use super::waiters::Waiters;
 use super::{files, network, notify, sleep};
-use crate::harden;
 use crate::http::Http;
 use crate::time::Boot;
 use crate::vault::{OpenError, Opener, Vault, VaultState};
@@ -52,7 +51,7 @@ pub enum StartError {
 ///
 /// # Errors
 /// When the vault cannot be used, or the kernel refuses a timer.
-pub fn start(places: Places, bus: zbus::Connection, report: harden::Report) -> Result<Keeping, StartError> {
+pub fn start(places: Places, bus: zbus::Connection, hardening: BTreeMap<String, Value>) -> Result<Keeping, StartError> {
     let vault = Vault::open(&places.state_dir, places.runtime_dir.as_deref())?;
     let proxy = tokenkeeper_config::Config::load(&places).keeper.ok().and_then(|keeper| keeper.proxy);
     let http = Http::new(proxy.as_ref().map(url::Url::as_str)).map_err(|e| StartError::Http(e.to_string()))?;
@@ -62,7 +61,7 @@ pub fn start(places: Places, bus: zbus::Connection, report: harden::Report) -> R
     let (stop, stopping) = oneshot::channel();
     let (ready_sender, ready) = oneshot::channel();
     let gate = Gate { position: Position::NoVault, slots: Vec::new(), opened_by: String::new() };
-    let view = View { accounts: BTreeMap::new(), vault: gate.view(), hardening: report };
+    let view = View { accounts: BTreeMap::new(), vault: gate.view(), hardening };
     let (view, viewed) = watch::channel(Arc::new(view));
     let (settings, settings_watched) = watch::channel(KeeperSettings::default());
     let (handle, calls) = Handle::new(viewed, settings_watched);

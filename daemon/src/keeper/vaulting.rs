@@ -70,11 +70,12 @@ impl Gate {
 impl Keeper {
     pub(super) fn vault_did(&mut self, report: VaultReport) {
         match report {
-            VaultReport::Tried { request, result: Ok(unlocked) } => self.opened(request, unlocked),
+            VaultReport::Tried { result: Ok(unlocked), .. } => self.opened(unlocked),
             VaultReport::Tried { request, result: Err(error) } => self.not_opened(request, error),
             VaultReport::Loaded { accounts } => self.loaded(accounts),
             VaultReport::NotLoaded { why } => {
                 tracing::error!("could not read the vault: {why}");
+                self.tell_unlocked();
                 self.is_ready();
             }
             VaultReport::Locked => self.locked(),
@@ -118,15 +119,18 @@ impl Keeper {
         });
     }
 
-    fn opened(&mut self, request: Option<RequestId>, unlocked: Unlocked) {
+    fn opened(&mut self, unlocked: Unlocked) {
         self.gate.position = Position::Open;
         self.gate.opened_by = unlocked.by;
         tracing::info!("the vault is open, by its slot {}", self.gate.opened_by);
         self.look_at_slots();
-        let waiting: Vec<RequestId> = self.requests.unlocks().into_iter().chain(request).collect();
         let names: Vec<AccountName> = self.entries.keys().cloned().collect();
         self.load(names);
-        for request in waiting {
+    }
+
+    /// Ends the requests to unlock: only now, when the accounts have what the vault held, does a token call pass.
+    fn tell_unlocked(&mut self) {
+        for request in self.requests.unlocks() {
             self.requests.end(request, RequestState::Done { account: None, subject: None });
         }
     }
@@ -166,6 +170,7 @@ impl Keeper {
             self.step(&name, Input::Unlocked(Box::new(stored)));
         }
         self.publish();
+        self.tell_unlocked();
         self.is_ready();
     }
 

@@ -1,0 +1,88 @@
+//! Nobody waits for somebody else: with a server that hangs, a client that connects and sends nothing, and a caller
+//! that is stopped, another account's cached token still comes at once. Both nearest peers block for the whole time.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokenkeeper::wire::proxy::{AccountProxy, Options};
+use tokenkeeper_tests::clock;
+use tokenkeeper_tests::idp::{Endpoint, Fault, Idp, Settings};
+use tokenkeeper_tests::world::{World, account};
+use tokio::net::{TcpStream, UnixStream};
+
+/// p99 over so many calls.
+const CALLS: usize = 400;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cached_token_comes_within_5_ms_whatever_others_do() {
+    let (good, slow) = (Idp::start(Settings::default()).await, Idp::start(Settings::default()).await);
+    let world = World::with(&[account("work", &good), account("slow", &slow)].concat()).await;
+    world.sign_in("work").await;
+    world.sign_in("slow").await;
+    let quiet = p99(&world).await;
+
+    // A server that hangs for a minute, with callers who wait for it.
+    slow.plan(Fault::hang(60.0).times(0));
+    slow.plan(Fault::hang(60.0).times(0).at(Endpoint::Metadata));
+    let waiting: Vec<_> = futures_util::future::join_all((0..8).map(|_| world.account("slow"))).await;
+    let waiting: Vec<_> =
+        waiting.into_iter().map(|account| tokio::spawn(async move { account.refresh().await.map(drop) })).collect();
+    assert!(slow.ledger().until(Duration::from_secs(10), |ledger| ledger.refreshes() == 1).await, "it hangs");
+
+    // Clients that connect and send nothing: to the bus, and to a login's listener.
+    let socket = world.bus_address().trim_start_matches("unix:path=").to_owned();
+    let mut mute = Vec::new();
+    for _ in 0..8 {
+        mute.push(UnixStream::connect(&socket).await.expect("the bus takes connections"));
+    }
+    let login = world.account("work").await.login(tokenkeeper::LoginOptions::new().flow("browser")).await;
+    let login = login.expect("the login begins");
+    let port = callback_port(login.uri.as_deref().expect("an address"));
+    let silent = TcpStream::connect(("127.0.0.1", port)).await.expect("the listener takes connections");
+
+    // A caller that is stopped in the middle of its call.
+    let mut caller = world.command(tokenkeeper_tests::programs::ours("tokenkeeper"));
+    let caller = caller.args(["status", "--watch"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let caller = caller.expect("it can be started");
+    let pid = Pid::from_raw(caller.id().expect("it runs").cast_signed()).expect("a process id");
+    kill_process(pid, Signal::STOP).expect("it is ours to stop");
+
+    let beset = p99(&world).await;
+    assert!(beset < Duration::from_millis(5), "p99 {beset:?} (undisturbed {quiet:?})");
+    assert!(waiting.iter().all(|call| !call.is_finished()), "the others are still waiting");
+    drop((mute, silent));
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+/// The best of some rounds: a round that the machine's other work disturbed says nothing, and a keeper that blocks is
+/// slow in all of them.
+async fn p99(world: &World) -> Duration {
+    let mut best = Duration::MAX;
+    for _ in 0..5 {
+        best = best.min(one_p99(world).await);
+    }
+    best
+}
+
+/// The slowest but one in a hundred of many calls of GetToken, one after the other.
+async fn one_p99(world: &World) -> Duration {
+    let connection = world.connect().await;
+    let proxy = AccountProxy::builder(&connection).path("/org/tokenkeeper/Keeper1/account/work");
+    let proxy = proxy.cache_properties(zbus::proxy::CacheProperties::No).build().await.expect("the bus answers");
+    let mut times = Vec::with_capacity(CALLS);
+    for _ in 0..CALLS {
+        let start = clock::start();
+        proxy.get_token(&Options::new()).await.expect("it is cached");
+        times.push(start.elapsed());
+    }
+    times.sort();
+    times[CALLS * 99 / 100]
+}
+
+fn callback_port(address: &str) -> u16 {
+    let address = url::Url::parse(address).expect("an address");
+    let back =
+        address.query_pairs().find(|(name, _)| name == "redirect_uri").expect("a redirect address").1.into_owned();
+    url::Url::parse(&back).expect("an address").port().expect("a port")
+}
