@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
@@ -116,8 +117,19 @@ pub(super) struct SlotRow {
 
 impl Db {
     /// Opens the file and checks all of it. A file of no length, or one whose first transaction never became durable,
-    /// has no vault row.
+    /// has no vault row. It is called damaged only if it can be read from end to end and looks damaged twice: SQLite's
+    /// check reports a page that the disk did not give as a damaged one.
     pub(super) fn open(path: &Path) -> Result<Self, Fault> {
+        match Self::try_open(path) {
+            Err(Fault::Damaged(_)) => {
+                read_through(path).map_err(|error| Fault::Disk(error.to_string()))?;
+                Self::try_open(path)
+            }
+            sound => sound,
+        }
+    }
+
+    fn try_open(path: &Path) -> Result<Self, Fault> {
         let length =
             private_file(path).and_then(|file| file.metadata()).map_err(|error| Fault::Disk(error.to_string()))?.len();
         // SQLite takes a file of less than a page for an empty one and would write over it.
@@ -367,6 +379,18 @@ pub(super) fn log_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-wal");
     PathBuf::from(name)
+}
+
+fn read_through(path: &Path) -> io::Result<()> {
+    let file = fs::File::open(path)?;
+    let mut page = [0; PAGE as usize];
+    let mut at = 0;
+    loop {
+        match file.read_at(&mut page, at)? {
+            0 => return Ok(()),
+            read => at += read as u64,
+        }
+    }
 }
 
 /// Moves a damaged database and its log aside, under a name that is free. Nothing is deleted.

@@ -161,4 +161,13 @@ mod tests {
         }
         assert!(decode_tokens(&whole).is_err(), "a grant is no list of tokens");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_was_sealed_is_read_without_a_panic(bytes: Vec<u8>, text: String) {
+            drop((GrantBody::decode(&bytes), decode_tokens(&bytes)));
+            let parts = prefixed(&[text.as_bytes(), &bytes, &bytes]);
+            drop((GrantBody::decode(&parts), decode_tokens(&parts)));
+        }
+    }
 }

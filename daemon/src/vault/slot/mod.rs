@@ -17,6 +17,8 @@ use super::db::SlotRow;
 use super::error::SlotError;
 use super::seal::{Key, fill, prefixed};
 use crate::secret::Secret;
+#[cfg(test)]
+pub(super) use passphrase::stretch_for_vectors;
 
 /// The kinds of slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +131,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// The key that a slot's secret stands for, bound to this vault and this slot.
-fn derive(vault: &[u8; 16], slot: &SlotRow, secret: &Secret) -> Key {
+pub(super) fn derive(vault: &[u8; 16], slot: &SlotRow, secret: &Secret) -> Key {
     let info = prefixed(&[b"tokenkeeper slot 1", vault, slot.id.as_bytes(), slot.kind.as_bytes()]);
     let mut key = zeroize::Zeroizing::new([0; 32]);
     Hkdf::<Sha256>::new(Some(&slot.salt), secret.reveal())

@@ -82,6 +82,12 @@ fn stretch(passphrase: &Secret, salt: &[u8], cost: Cost) -> Result<Secret, SlotE
     Ok(Secret::copy_of(out.as_slice()))
 }
 
+/// What a slot of these parameters makes of a passphrase.
+#[cfg(test)]
+pub(in crate::vault) fn stretch_for_vectors(passphrase: &Secret, salt: &[u8], params: &str) -> Secret {
+    stretch(passphrase, salt, cost_of(params).expect("good parameters")).expect("enough memory")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@ mod disk;
 mod doors;
 mod keyring;
 mod life;
+mod vectors;
 
 use std::path::{Path, PathBuf};
 
