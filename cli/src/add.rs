@@ -3,6 +3,7 @@
 mod draft;
 mod questions;
 
+use tokenkeeper::wire::ErrorName;
 use tokenkeeper::{Error, Keeper, VaultState};
 
 use crate::args::{Add, Setup};
@@ -23,11 +24,15 @@ pub(crate) async fn run(mut args: Add) -> Result<(), Fault> {
     }
     // Before any question: nobody should answer five and then hear that there is no bus.
     let keeper = ready_keeper().await?;
+    if draft.name().is_err() {
+        questions::name(&mut draft)?;
+    }
+    let name = draft.name()?.to_owned();
+    check_free(&keeper, &name).await?;
     let mut secret = None;
     if ask::person() && !draft.is_complete() {
         secret = questions::ask(&mut draft)?;
     }
-    let name = draft.name()?.to_owned();
     let from_stdin = |file: &std::path::PathBuf| file.as_os_str() == "-";
     if let Some(file) = args.client_secret_file.take_if(|file| from_stdin(file)) {
         secret = Some(ask::secret_file(&file)?);
@@ -71,7 +76,22 @@ async fn ready_keeper() -> Result<Keeper, Fault> {
     Ok(keeper)
 }
 
+/// Another definition under a name that is taken would change an account that somebody uses.
+async fn check_free(keeper: &Keeper, name: &str) -> Result<(), Fault> {
+    if keeper.accounts().await?.iter().all(|account| account.name != name) {
+        return Ok(());
+    }
+    Err(Fault::usage(format!("there is an account {name} already"))
+        .hint(format!("`tokenkeeper login {name}` signs in to it; `tokenkeeper remove {name}` makes room for another")))
+}
+
+/// A fault of the definition is told as the configuration tells it: what is wrong; what to write instead.
 fn refused(name: &str, error: Error) -> Fault {
-    Fault::about(name.to_owned())(error)
-        .hint(format!("`tokenkeeper status` lists the accounts; `tokenkeeper remove {name}` makes room for a new one"))
+    match error {
+        Error::Refused { name: ErrorName::InvalidArgs, message } => match message.split_once("; ") {
+            Some((what, instead)) => Fault::usage(what).hint(instead),
+            None => Fault::usage(message),
+        },
+        other => Fault::about(name.to_owned())(other),
+    }
 }

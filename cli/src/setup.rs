@@ -15,7 +15,7 @@ use tokenkeeper_config::Places;
 
 use crate::args::{Setup, SlotKind, SlotSpec};
 use crate::fault::{Code, Fault};
-use crate::{ask, link, say, vault};
+use crate::{ask, link, say};
 use files::{Dirs, Installed, Kind};
 
 /// The name of the vault's file in the state directory.
@@ -55,12 +55,30 @@ async fn make_vault(args: &Setup, places: &Places, daemon: &Path, keeper: Option
         (Some(slot), false) => vec![slot.clone()],
         (None, false) => slot::choose(around(args, keeper).await)?,
     };
+    if let Some(keeper) = keeper {
+        make_room(keeper).await?;
+    }
     let made = first_that_works(&slots, args, daemon)?;
     step("vault", &format!("made; opened by {}", slot::named(made)));
     for line in slot::protection(made) {
         more(line);
     }
     Ok(())
+}
+
+/// A keeper that runs without a vault holds the place where one is to be made: it ends, and is started afterwards.
+async fn make_room(keeper: &Keeper) -> Result<(), Fault> {
+    if !machine::has_owner(keeper.connection(), BUS_NAME).await {
+        return Ok(());
+    }
+    if keeper.vault().state().await? != VaultState::NoVault {
+        return Err(Fault::failure("the keeper that runs has a vault, but not where this program looks for it")
+            .hint("run setup with the same TOKENKEEPER_STATE_DIR and XDG_STATE_HOME as the keeper"));
+    }
+    machine::end_keeper(keeper.connection()).await.map_err(|why| {
+        Fault::failure(format!("cannot end the keeper that runs without a vault: {why}"))
+            .hint("end it by hand, then run `tokenkeeper setup` again")
+    })
 }
 
 async fn around(args: &Setup, keeper: Option<&Keeper>) -> slot::Around {
@@ -94,7 +112,11 @@ fn first_that_works(slots: &[SlotSpec], args: &Setup, daemon: &Path) -> Result<S
             more(&format!("{} did not work: {failed}", slot::named(slot.kind)));
         }
     }
-    Err(failed)
+    match &args.slot {
+        Some(_) => Err(failed),
+        None => Err(Fault::usage(failed.what())
+            .hint("use --slot keyfile=PATH (a file of at least 32 bytes that only you can read)")),
+    }
 }
 
 fn install(dirs: &Dirs, daemon: &Path) -> Result<(), Fault> {
@@ -137,12 +159,11 @@ async fn start(keeper: &Keeper) -> Result<(), Fault> {
             .hint("start `tokenkeeperd` on this session bus by hand; it says on standard error what is wrong"),
         fault => fault,
     })?;
-    // A keeper that ran before the vault was made has to look again.
+    step("keeper", if runs_since { "running" } else { "running; the bus starts it when it is needed" });
     if state == VaultState::NoVault {
-        vault::open(keeper).await?;
+        return Err(Fault::failure("the keeper does not find the vault that was made")
+            .hint("TOKENKEEPER_STATE_DIR and XDG_STATE_HOME have to be the same here and for the keeper"));
     }
-    let how = if runs_since { "running" } else { "running; the bus starts it when it is needed" };
-    step("keeper", how);
     if state == VaultState::Locked {
         more("The vault is locked: run `tokenkeeper unlock`.");
     }

@@ -9,19 +9,25 @@ use crate::ask::{self, Hidden};
 use crate::fault::Fault;
 use crate::say;
 
-/// Asks for whatever the draft lacks; gives the client secret if there is one.
+/// Asks for the name.
+///
+/// # Errors
+/// When the person gives up.
+pub(super) fn name(draft: &mut Draft) -> Result<(), Fault> {
+    let name: AccountName = Input::with_theme(&ColorfulTheme::default())
+        .with_prompt("Name of the account (such as work)")
+        .interact_text()
+        .map_err(gave_up)?;
+    draft.set_name(name);
+    Ok(())
+}
+
+/// Asks for whatever else the draft lacks; gives the client secret if there is one.
 ///
 /// # Errors
 /// When the person gives up.
 pub(super) fn ask(draft: &mut Draft) -> Result<Option<Hidden>, Fault> {
     let theme = ColorfulTheme::default();
-    if draft.name().is_err() {
-        let name: AccountName = Input::with_theme(&theme)
-            .with_prompt("Name of the account (such as work)")
-            .interact_text()
-            .map_err(gave_up)?;
-        draft.set_name(name);
-    }
     let any_server = ["issuer", "token_endpoint"].iter().any(|key| draft.text(key).is_some());
     if draft.preset().is_none() && !any_server {
         choose_server(draft, &theme)?;

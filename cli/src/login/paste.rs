@@ -3,11 +3,13 @@
 
 use std::io::BufRead;
 
-use tokenkeeper::{Error, Outcome, Request};
+use tokenkeeper::{Error, Outcome, Request, RequestState};
 use tokio::sync::mpsc;
 use url::Url;
 
 use crate::say;
+
+const AGAIN: &str = "Copy the whole address that the browser shows after you signed in:";
 
 /// Shows the address, waits for the browser's callback and for a pasted address, whichever comes first.
 ///
@@ -29,17 +31,31 @@ pub(super) async fn by_hand(request: &Request, uri: &str, here: bool) -> Result<
         );
     }
     let mut lines = lines_of_stdin();
-    let waited = request.wait();
-    tokio::pin!(waited);
+    // Why the last address was no good. The request says so again and again until it is brought another.
+    let mut refused = None;
     loop {
         tokio::select! {
-            outcome = &mut waited => return outcome,
-            Some(line) = lines.recv() => match checked(&line) {
-                Ok(address) => request.input(&[("redirect_uri", address.as_bytes())]).await?,
-                Err(why) => say::note(why),
+            outcome = request.wait(), if refused.is_none() => match outcome {
+                Err(error) if is_pending(request).await => {
+                    say::note(format_args!("{error}. {AGAIN}"));
+                    refused = Some(error);
+                }
+                ended => return ended,
             },
+            Some(line) = lines.recv() => match checked(&line) {
+                Ok(address) => {
+                    request.input(&[("redirect_uri", address.as_bytes())]).await?;
+                    refused = None;
+                }
+                Err(why) => say::note(format_args!("{why} {AGAIN}")),
+            },
+            else => return Err(refused.expect("waiting ends only with a refusal")),
         }
     }
+}
+
+async fn is_pending(request: &Request) -> bool {
+    request.state().await.is_ok_and(|state| state == RequestState::Pending)
 }
 
 /// The lines that are typed or piped in. The thread that reads them is left alone at the end: nothing can interrupt a
@@ -58,14 +74,13 @@ fn lines_of_stdin() -> mpsc::Receiver<String> {
 }
 
 /// The pasted address, if it can be one: the keeper checks everything that matters.
-fn checked(line: &str) -> Result<&str, String> {
-    let again = "Copy the whole address that the browser shows after you signed in:";
-    let Ok(address) = Url::parse(line) else { return Err(format!("That is no address. {again}")) };
+fn checked(line: &str) -> Result<&str, &'static str> {
+    let address = Url::parse(line).map_err(|_| "That is no address.")?;
     let has = |key: &str| address.query_pairs().any(|(name, _)| name == key);
     if has("state") && (has("code") || has("error")) {
         return Ok(line);
     }
-    Err(format!("That is not the address after signing in. {again}"))
+    Err("That is not the address after signing in.")
 }
 
 #[cfg(test)]

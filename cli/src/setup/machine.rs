@@ -3,8 +3,13 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use zbus::Connection;
-use zbus::Variant;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokenkeeper::wire::BUS_NAME;
+use zbus::{Connection, Variant};
+
+use super::files::UNIT_NAME;
 
 /// Whether a systemd manager for this user runs.
 pub(crate) fn has_user_systemd() -> bool {
@@ -88,6 +93,33 @@ pub(crate) async fn can_be_started(bus: &Connection, name: &str) -> bool {
 /// Makes the bus read its activation files again: it may not watch a directory that did not exist when it started.
 pub(crate) async fn reload_bus(bus: &Connection) {
     ask_bus(bus, "ReloadConfig", &()).await;
+}
+
+/// Ends the keeper on this bus and waits until it is gone.
+///
+/// # Errors
+/// Why it cannot be ended.
+pub(crate) async fn end_keeper(bus: &Connection) -> Result<(), String> {
+    let reply = ask_bus(bus, "GetConnectionUnixProcessID", &(BUS_NAME,)).await;
+    let pid: Option<u32> = reply.and_then(|reply| reply.body().deserialize().ok());
+    let Some(pid) = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw) else { return Ok(()) };
+    // Opened before it is told to end: afterwards the number may be another process's.
+    let process = pidfd_open(pid, PidfdFlags::empty()).map_err(|error| error.to_string())?;
+    if has_user_systemd() {
+        // Else systemd would take it for a crash and start it again.
+        let _ = run("systemctl", &["--user", "stop", UNIT_NAME]);
+    }
+    match pidfd_send_signal(&process, Signal::TERM) {
+        Ok(()) | Err(Errno::SRCH) => {}
+        Err(error) => return Err(error.to_string()),
+    }
+    let mut ended = [PollFd::new(&process, PollFlags::IN)];
+    let patience = Timespec { tv_sec: 10, tv_nsec: 0 };
+    match poll(&mut ended, Some(&patience)) {
+        Ok(0) => Err("it does not end".to_owned()),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 async fn default_collection_is_open(bus: &Connection, name: &str) -> bool {

@@ -10,7 +10,7 @@ const ACTIVATION: &str = "data/dbus-1/services/org.tokenkeeper.Keeper1.service";
 #[tokio::test]
 async fn setup_installs_makes_the_vault_and_takes_back_only_what_it_installed() {
     let world = World::begin().await;
-    let home = home(&world);
+    let home = home(&world).await;
     let secret = home.join("passphrase");
     fs::File::create(&secret).expect("made");
     let secret = secret.to_string_lossy();
@@ -36,22 +36,33 @@ async fn setup_installs_makes_the_vault_and_takes_back_only_what_it_installed() 
 #[tokio::test]
 async fn with_nobody_to_ask_setup_says_which_slot_to_name() {
     let world = World::begin().await;
-    home(&world);
+    home(&world).await;
     let said = run(&world, &["setup", "--no-start"], 2).await;
     assert!(said.contains("use --slot keyfile=PATH"), "{said}");
 }
 
 #[tokio::test]
+async fn a_keeper_with_a_vault_elsewhere_is_left_alone() {
+    let world = World::begin().await;
+    let home = home(&world).await;
+    world.keeper_returns().await;
+    let said = run(&world, &["setup", "--insecure"], 1).await;
+    assert!(said.contains("the same TOKENKEEPER_STATE_DIR"), "{said}");
+    assert!(!home.join("ran").exists());
+}
+
+#[tokio::test]
 async fn a_slot_that_does_not_work_is_told_and_nothing_is_installed() {
     let world = World::begin().await;
-    let home = home(&world);
+    let home = home(&world).await;
     let said = run(&world, &["setup", "--slot", "keyfile=/nonexistent/key"], 1).await;
     assert_eq!(said, "tokenkeeper: cannot make the vault: the key file is too short\n");
     assert!(!home.join(ACTIVATION).exists());
 }
 
-/// The world's directory as a home, in which the two programs lie beside each other.
-fn home(world: &World) -> PathBuf {
+/// The world's directory as a home, without a keeper, in which the two programs lie beside each other.
+async fn home(world: &World) -> PathBuf {
+    world.keeper_leaves().await;
     let home = PathBuf::from(world.path(""));
     fs::create_dir(home.join("state")).expect("made");
     fs::hard_link(env!("CARGO_BIN_EXE_tokenkeeper"), home.join("tokenkeeper"))

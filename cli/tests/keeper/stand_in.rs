@@ -249,6 +249,16 @@ impl World {
         account.generation_changed(served.signal_emitter()).await.expect("told");
     }
 
+    /// Nobody is the keeper any more.
+    pub(crate) async fn keeper_leaves(&self) {
+        self.keeper.release_name(BUS_NAME).await.expect("it had the name");
+    }
+
+    /// The keeper is there again.
+    pub(crate) async fn keeper_returns(&self) {
+        self.keeper.request_name(BUS_NAME).await.expect("nobody has the name");
+    }
+
     /// The login in progress ends well, as if the browser had come back.
     pub(crate) fn browser_came_back(&self) {
         self.request.end(Ok(()), "");

@@ -101,6 +101,19 @@ async fn a_request_that_wants_nothing_takes_nothing() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_request_is_told_as_often_as_it_is_asked() {
+    let world = World::with(&["work"]).await;
+    let work = world.client().await.account("work").expect("a good name");
+    let login = work.login(LoginOptions::new()).await.expect("it begins");
+    world.keeper.requests(|view| view.state = State::Done { account: None, subject: Some("ada".into()) });
+    world.keeper.forget_requests();
+    for _ in 0..2 {
+        assert_eq!(login.request.wait().await.expect("done").subject.as_deref(), Some("ada"));
+        assert_eq!(login.request.state().await.expect("still there"), tokenkeeper::RequestState::Done);
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_the_keeper_forgot_is_gone() {
     let world = World::with(&["work"]).await;
     let login =
