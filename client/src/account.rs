@@ -18,7 +18,7 @@ use crate::sink;
 use crate::status::{AccountStatus, take};
 use crate::token::Token;
 use crate::watch::Event;
-use crate::wire::proxy::{AccountProxy, Info, Options};
+use crate::wire::proxy::{AccountProxy, Options, TokenInfo};
 use crate::wire::{ACCOUNT_INTERFACE, MAX_TIMEOUT, key};
 
 /// An account of the keeper. Cheap to clone; clones share their cache.
@@ -73,8 +73,8 @@ impl Account {
     async fn send_token(&self, options: &TokenOptions) -> Result<Token, Error> {
         let (source, theirs) = sink::pair()?;
         let info = self.proxy.send_token(theirs.into(), &options.to_wire()).await?;
-        let digest: Vec<u8> = take(&info, key::info::DIGEST).unwrap_or_default();
-        Ok(token_of(source.read(&digest).await?, &info))
+        let text = source.read(info.digest.as_deref().unwrap_or_default()).await?;
+        Ok(token_of(text, info))
     }
 
     /// A token by GetToken: it stands in a D-Bus message, where a bus monitor or a trace in a bug report may keep it.
@@ -85,7 +85,7 @@ impl Account {
     pub async fn token_in_message(&self, options: TokenOptions) -> Result<Token, Error> {
         let limit = Duration::from_secs(options.timeout.into()) + GRACE;
         let (text, info) = within(limit, async { Ok(self.proxy.get_token(&options.to_wire()).await?) }).await?;
-        Ok(token_of(Zeroizing::new(text.into_boxed_str()), &info))
+        Ok(token_of(Zeroizing::new(text.into_boxed_str()), info))
     }
 
     /// Begins to sign in. The caller opens [`Login::uri`] in a browser and then awaits [`Request::wait`].
@@ -159,14 +159,10 @@ impl Account {
     }
 }
 
-fn token_of(text: Zeroizing<Box<str>>, info: &Info) -> Token {
-    Token::new(
-        text,
-        take(info, key::info::TOKEN_TYPE).unwrap_or_default(),
-        take(info, key::info::EXPIRES_AT).unwrap_or_default(),
-        take(info, key::info::SCOPES).unwrap_or_default(),
-        take(info, key::info::GENERATION).unwrap_or_default(),
-    )
+fn token_of(text: Zeroizing<Box<str>>, info: TokenInfo) -> Token {
+    let token_type = info.token_type.unwrap_or_default();
+    let scopes = info.scopes.unwrap_or_default();
+    Token::new(text, token_type, info.expires_at.unwrap_or(0), scopes, info.generation.unwrap_or(0))
 }
 
 async fn within<T>(limit: Duration, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {

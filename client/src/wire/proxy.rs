@@ -13,6 +13,17 @@ pub type Options<'a> = HashMap<&'a str, Variant<'a>>;
 /// An `a{sv}` dictionary as received.
 pub type Info = HashMap<String, OwnedVariant>;
 
+/// What comes with a token (see [`key::info`](super::key::info)). Keys that this version does not know are ignored.
+#[derive(Debug, Clone, Default, zbus::DeserializeDict, zbus::Type)]
+#[zbus(signature = "a{sv}")]
+pub struct TokenInfo {
+    pub token_type: Option<String>,
+    pub expires_at: Option<u64>,
+    pub scopes: Option<Vec<String>>,
+    pub generation: Option<u64>,
+    pub digest: Option<Vec<u8>>,
+}
+
 /// The keeper.
 #[zbus::proxy(
     interface = "org.tokenkeeper.Keeper1",
@@ -55,8 +66,8 @@ pub trait Vault {
 /// An account.
 #[zbus::proxy(interface = "org.tokenkeeper.Keeper1.Account", default_service = "org.tokenkeeper.Keeper1")]
 pub trait Account {
-    fn get_token(&self, options: &Options<'_>) -> zbus::Result<(String, Info)>;
-    fn send_token(&self, sink: zbus::Fd<'_>, options: &Options<'_>) -> zbus::Result<Info>;
+    fn get_token(&self, options: &Options<'_>) -> zbus::Result<(String, TokenInfo)>;
+    fn send_token(&self, sink: zbus::Fd<'_>, options: &Options<'_>) -> zbus::Result<TokenInfo>;
     fn sign_proof(&self, http_method: &str, http_uri: &str, options: &Options<'_>) -> zbus::Result<String>;
     fn login(&self, options: &Options<'_>) -> zbus::Result<(OwnedObjectPath, Info)>;
     fn refresh(&self, options: &Options<'_>) -> zbus::Result<Info>;

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use serde::Serialize;
 use tokenkeeper::wire::{ACCOUNT_INTERFACE, key};
 use tokenkeeper_config::AccountName;
-use zbus::{Message, ObjectPath, Variant};
+use zbus::{Message, ObjectPath, Variant, as_variant};
 
 use super::fault::Fault;
 use super::options::{self, Dictionary};
@@ -59,7 +60,7 @@ async fn get_token(face: &Face, call: &Call<'_>, name: &AccountName) -> Result<M
     }
     let served = face.keeper.token(name, wanted).await?;
     let token = served.token.reveal_str().ok_or_else(|| Denied::Failed("the server's token is no text".into()))?;
-    call.answer(&(token, info(&served)))
+    call.answer(&(token, Info::of(&served)))
 }
 
 async fn send_token(face: &Face, call: &Call<'_>, name: &AccountName) -> Result<Message, Fault> {
@@ -69,9 +70,7 @@ async fn send_token(face: &Face, call: &Call<'_>, name: &AccountName) -> Result<
     let sink = Sink::new(OwnedFd::try_from(sink)?)?;
     let served = face.keeper.token(name, wanted).await?;
     sink.write(&served.token)?;
-    let mut info = info(&served);
-    info.insert(key::info::DIGEST, Variant::from(served.digest.as_slice()));
-    call.answer(&info)
+    call.answer(&Info { digest: Some(&served.digest), ..Info::of(&served) })
 }
 
 async fn login(face: &Arc<Face>, call: &Call<'_>, name: &AccountName) -> Result<Message, Fault> {
@@ -86,11 +85,25 @@ async fn login(face: &Arc<Face>, call: &Call<'_>, name: &AccountName) -> Result<
     call.answer(&(path, info))
 }
 
-fn info(served: &Served) -> HashMap<&'static str, Variant<'_>> {
-    HashMap::from([
-        (key::info::TOKEN_TYPE, Variant::from(&*served.token_type)),
-        (key::info::EXPIRES_AT, Variant::from(served.expires_at)),
-        (key::info::SCOPES, Variant::from(&*served.scopes)),
-        (key::info::GENERATION, Variant::from(served.generation)),
-    ])
+/// What comes with a token: typed, because this answer is the one that is timed.
+#[derive(Serialize, zbus::Type)]
+#[zbus(signature = "a{sv}")]
+struct Info<'t> {
+    #[serde(with = "as_variant")]
+    token_type: &'t str,
+    #[serde(with = "as_variant")]
+    expires_at: u64,
+    #[serde(with = "as_variant")]
+    scopes: &'t [String],
+    #[serde(with = "as_variant")]
+    generation: u64,
+    #[serde(with = "as_variant::optional", skip_serializing_if = "Option::is_none")]
+    digest: Option<&'t [u8]>,
+}
+
+impl<'t> Info<'t> {
+    fn of(served: &'t Served) -> Self {
+        let Served { token_type, expires_at, scopes, generation, .. } = served;
+        Self { token_type, expires_at: *expires_at, scopes, generation: *generation, digest: None }
+    }
 }

@@ -11,7 +11,7 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokenkeeper::wire::ErrorName;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use zbus::Connection;
 use zbus::fdo::ConnectionCredentials;
 
@@ -26,30 +26,29 @@ const MOST_CALLS: usize = 1024;
 
 /// The callers that are known.
 #[derive(Default)]
-pub(super) struct Callers(Mutex<HashMap<String, Known>>);
+pub(super) struct Callers(Mutex<HashMap<String, Arc<Known>>>);
 
 /// A caller, and its calls under way.
-#[derive(Clone)]
 pub(super) struct Known {
     pub(super) caller: Caller,
-    calls: Arc<Semaphore>,
+    calls: Semaphore,
 }
 
 impl Known {
-    fn new(caller: Caller) -> Self {
-        Self { caller, calls: Arc::new(Semaphore::new(MOST_CALLS)) }
+    fn new(caller: Caller) -> Arc<Self> {
+        Arc::new(Self { caller, calls: Semaphore::new(MOST_CALLS) })
     }
 
     /// To be held during a call.
-    pub(super) fn begin(&self) -> Result<OwnedSemaphorePermit, Fault> {
+    pub(super) fn begin(&self) -> Result<SemaphorePermit<'_>, Fault> {
         let refused = || format!("{} has {MOST_CALLS} calls under way already", self.caller);
-        self.calls.clone().try_acquire_owned().map_err(|_| Fault::new(ErrorName::LimitsExceeded, refused()))
+        self.calls.try_acquire().map_err(|_| Fault::new(ErrorName::LimitsExceeded, refused()))
     }
 }
 
 impl Callers {
     /// Who `sender` is.
-    pub(super) async fn identify(&self, connection: &Connection, sender: Option<&str>) -> Result<Known, Fault> {
+    pub(super) async fn identify(&self, connection: &Connection, sender: Option<&str>) -> Result<Arc<Known>, Fault> {
         let Some(sender) = sender else {
             // Only a connection without a bus has no senders: a socket that our own process was given.
             let host = || Ok(Known::new(Caller::Host));
@@ -79,7 +78,7 @@ impl Callers {
     }
 
     /// No change to the map is more than one step, so a panic elsewhere leaves it whole.
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Known>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Known>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
