@@ -130,6 +130,28 @@ pub struct VaultView {
 }
 
 impl Message {
+    /// Whether the answer depends on what the vault holds of an account.
+    pub(super) fn is_about_an_account(&self) -> bool {
+        match self {
+            Self::Token { .. }
+            | Self::Refresh { .. }
+            | Self::Login { .. }
+            | Self::Logout { .. }
+            | Self::Remove { .. }
+            | Self::SetSecret { .. } => true,
+            Self::Hello { .. }
+            | Self::AddAccount { .. }
+            | Self::Reload { .. }
+            | Self::Unlock { .. }
+            | Self::Lock { .. }
+            | Self::AddSlot { .. }
+            | Self::RemoveSlot { .. }
+            | Self::Rekey { .. }
+            | Self::Input { .. }
+            | Self::Cancel { .. } => false,
+        }
+    }
+
     /// Answers with a refusal.
     pub(super) fn refuse(self, denied: Denied) {
         match self {

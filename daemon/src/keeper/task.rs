@@ -63,6 +63,10 @@ pub(super) struct Keeper {
     pub(super) notices: mpsc::UnboundedSender<super::notify::Note>,
     /// Held while anything is in flight, so that the machine sleeps only afterwards.
     pub(super) in_flight: watch::Sender<bool>,
+    /// How many times the vault is being read for accounts just now, and the calls about accounts that came meanwhile:
+    /// they wait for it, instead of hearing that the account is locked.
+    pub(super) loads: usize,
+    pub(super) held_back: Vec<Message>,
     /// Set once the keeper drains: no call is taken any more.
     pub(super) draining: bool,
     /// The alarm does not ring before this: a deadline that stays in the past must not spin.
@@ -143,9 +147,12 @@ impl Keeper {
         }
     }
 
-    fn take(&mut self, call: Message) {
+    pub(super) fn take(&mut self, call: Message) {
         if self.draining {
             return call.refuse(Denied::ShuttingDown);
+        }
+        if self.loads > 0 && call.is_about_an_account() {
+            return self.held_back.push(call);
         }
         match call {
             Message::Hello { reply } => drop(reply.send(Ok(()))),

@@ -72,11 +72,15 @@ impl Keeper {
         match report {
             VaultReport::Tried { result: Ok(unlocked), .. } => self.opened(unlocked),
             VaultReport::Tried { request, result: Err(error) } => self.not_opened(request, error),
-            VaultReport::Loaded { accounts } => self.loaded(accounts),
+            VaultReport::Loaded { accounts } => {
+                self.loaded(accounts);
+                self.go_on();
+            }
             VaultReport::NotLoaded { why } => {
                 tracing::error!("could not read the vault: {why}");
                 self.tell_unlocked();
                 self.is_ready();
+                self.go_on();
             }
             VaultReport::Locked => self.locked(),
             VaultReport::Slots(slots) => self.gate.slots = slots,
@@ -149,10 +153,11 @@ impl Keeper {
     }
 
     /// Reads what the vault holds of these accounts.
-    pub(super) fn load(&self, names: Vec<AccountName>) {
+    pub(super) fn load(&mut self, names: Vec<AccountName>) {
         let wanted = names.into_iter().filter_map(|name| self.errander(&name)).map(|who| (who.account, who.binding));
         let wanted: Vec<_> = wanted.collect();
         let errands = self.errands.clone();
+        self.loads += 1;
         tokio::spawn(async move {
             let report = match errands.vault.load(wanted).await {
                 Ok(accounts) => VaultReport::Loaded { accounts },
@@ -160,6 +165,16 @@ impl Keeper {
             };
             let _ = errands.reports.send(Report::Vault(report));
         });
+    }
+
+    /// Takes the calls that waited for the vault to be read.
+    fn go_on(&mut self) {
+        self.loads -= 1;
+        if self.loads == 0 {
+            for call in std::mem::take(&mut self.held_back) {
+                self.take(call);
+            }
+        }
     }
 
     fn loaded(&mut self, accounts: Vec<(AccountName, Stored)>) {
