@@ -1,5 +1,6 @@
 //! The test server as a program: `idp [--port N] [--ledger FILE] [SETTINGS.json]` prints its issuer on a line of its
-//! own when it is ready, and serves until its standard input ends.
+//! own when it is ready, and serves until its standard input ends. `idp --visit ADDRESS` is a person at a browser
+//! instead: it opens the address, is sent along, and prints the heading of the page where that ends.
 #![allow(clippy::print_stdout, reason = "the address is the answer")]
 
 use std::io::Read as _;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use tokenkeeper_tests::idp::{Idp, Settings};
+use tokenkeeper_tests::person;
 
 fn main() -> ExitCode {
     match run() {
@@ -27,6 +29,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     while let Some(word) = words.next() {
         match word.as_str() {
             "--port" => port = words.next().ok_or("--port wants a number")?.parse()?,
+            "--visit" => return visit(&words.next().ok_or("--visit wants an address")?).await,
             "--ledger" => ledger = Some(words.next().ok_or("--ledger wants a file")?.into()),
             file => settings = serde_json::from_str(&std::fs::read_to_string(file)?)?,
         }
@@ -36,4 +39,12 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     // Whoever started us holds the other end: when it goes, so do we.
     tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
     Ok(())
+}
+
+async fn visit(address: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let page = person::open(address).await?;
+    let between = |open: &str, close: &str| Some(page.body.split_once(open)?.1.split_once(close)?.0.to_owned());
+    let heading = between("<h1>", "</h1>").unwrap_or_else(|| "a page without a heading".to_owned());
+    println!("{heading}");
+    if page.status == 200 { Ok(()) } else { Err(format!("{} answered with {}", page.address, page.status).into()) }
 }
