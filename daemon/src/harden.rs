@@ -12,7 +12,7 @@ use rustix::process::{
 };
 use rustix::thread::{no_new_privs, set_no_new_privs};
 
-use crate::keeper::Value;
+use tokenkeeper_config::Value;
 
 /// Variables that would send a refresh token elsewhere or make another certificate good. Nothing here reads them; those
 /// that are set are reported, so that nobody wonders why they do nothing.

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use tokenkeeper::wire::{DEFAULT_MIN_VALIDITY, DEFAULT_TIMEOUT, ErrorName, MAX_TIMEOUT, key, word};
-use tokenkeeper_config::{Flow, TokenKind};
+use tokenkeeper_config::{Flow, TokenKind, Value};
 use zbus::Variant;
 
 use super::fault::Fault;
 use crate::account::{LoginOptions, TokenKey};
-use crate::keeper::{Value, Wanted};
+use crate::keeper::Wanted;
 
 /// The longest text, bytes: a resource is an address, a scope is shorter.
 const MAX_TEXT: usize = 4096;

@@ -10,7 +10,8 @@ use super::object::{Object, request_path};
 use super::serve::{Call, Face};
 use super::trace::IDENTIFIER;
 use crate::account::Status;
-use crate::keeper::{RequestState, RequestView, SlotView, Value, VaultView};
+use crate::keeper::{RequestState, RequestView, SlotView, VaultView};
+use tokenkeeper_config::Value;
 
 /// One property.
 pub(super) struct Property<'v> {

@@ -7,10 +7,10 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokenkeeper_config::{AccountName, Config, Loaded, Places};
+use tokenkeeper_config::{AccountName, Config, Loaded, Places, Value};
 
 use super::entry::{Defined, Entry};
-use super::handle::{Reply, Value};
+use super::handle::Reply;
 use super::random;
 use super::task::Keeper;
 use super::waiters::Waiting;
@@ -138,11 +138,8 @@ impl Keeper {
         if let Some(source) = self.definitions.elsewhere(&name) {
             return Err(Denied::InvalidArgs(format!("`{name}` is defined in {}: edit it there", source.display())));
         }
-        let keys = definition
-            .iter()
-            .filter(|(key, _)| *key != "name")
-            .map(|(key, value)| (key.clone(), config_value(value)))
-            .collect();
+        let mut keys = definition.clone();
+        keys.remove("name");
         let text = tokenkeeper_config::render_account(&name, &keys, &self.definitions.places)
             .map_err(|fault| Denied::InvalidArgs(format!("{}; {}", fault.what, fault.write_instead)))?;
         write_durably(&own_file, text.as_bytes())
@@ -201,19 +198,6 @@ fn delete(file: &Path) -> Result<(), Denied> {
             Err(Denied::Failed(format!("could not delete {}: {e}", file.display())))
         }
         _ => Ok(()),
-    }
-}
-
-fn config_value(value: &Value) -> tokenkeeper_config::Value {
-    use tokenkeeper_config::Value as Config;
-    match value {
-        Value::Text(text) => Config::Text(text.clone()),
-        Value::Number(number) => Config::Number(*number),
-        Value::Flag(flag) => Config::Flag(*flag),
-        Value::List(list) => Config::List(list.clone()),
-        Value::Table(table) => {
-            Config::Table(table.iter().map(|(key, value)| (key.clone(), config_value(value))).collect())
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokenkeeper_config::{AccountName, KeeperSettings};
+use tokenkeeper_config::{AccountName, KeeperSettings, Value};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::account::{Denied, LoginOptions, RequestId, Served, Status, TokenKey};
@@ -55,17 +55,6 @@ pub struct Wanted {
     pub rejected: Option<u64>,
     /// How long the caller waits.
     pub timeout: Duration,
-}
-
-/// A value in an `a{sv}` dictionary or a definition.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the variants say it")]
-pub enum Value {
-    Text(String),
-    Number(u64),
-    Flag(bool),
-    List(Vec<String>),
-    Table(BTreeMap<String, Value>),
 }
 
 /// A request that has begun.

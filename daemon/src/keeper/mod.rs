@@ -29,6 +29,6 @@ mod vaulting;
 mod waiters;
 
 pub use crate::vault::{SlotView, VaultState};
-pub use handle::{Begun, Handle, RequestState, RequestView, Value, VaultView, View, Wanted};
+pub use handle::{Begun, Handle, RequestState, RequestView, VaultView, View, Wanted};
 pub use listener::Listener;
 pub use start::{Keeping, StartError, start};

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use tokenkeeper_config::AccountName;
+use tokenkeeper_config::{AccountName, Value};
 
-use super::handle::{Begun, Reply, Value};
+use super::handle::{Begun, Reply};
 use super::requests::Kind;
 use super::task::{Keeper, Report};
 use super::vaulting::VaultReport;

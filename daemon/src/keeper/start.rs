@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use tokenkeeper_config::{KeeperSettings, Places};
+use tokenkeeper_config::{KeeperSettings, Places, Value};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -11,7 +11,7 @@ use super::clock::{Alarm, Clock, ClockSteps};
 use super::crowd::Crowd;
 use super::definitions::Definitions;
 use super::errands::Errands;
-use super::handle::{Handle, Value, View};
+use super::handle::{Handle, View};
 use super::requests::Requests;
 use super::task::{Ears, Keeper};
 use super::vaulting::{Gate, Position};
