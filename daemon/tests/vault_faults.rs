@@ -21,6 +21,10 @@ const ROTATIONS: u64 = 12;
 /// Where the probe finds its vault.
 const PROBE: &str = "TOKENKEEPER_VAULT_PROBE";
 
+/// A directory on a small file system of its own, to be filled. Without it the test makes a tmpfs in a namespace;
+/// `scripts` that may mount give it an ext4.
+const FULL_DISK: &str = "TOKENKEEPER_FULL_DISK";
+
 /// Storage calls that reach the vault's files.
 const CALLS: [&str; 9] =
     ["openat", "pwrite64", "write", "pread64", "fdatasync", "fsync", "ftruncate", "rename", "unlink"];
@@ -74,6 +78,61 @@ fn one_commit_takes_at_most_two_syncs() {
         }
     }
     assert!((1..=2).contains(&most), "{most} syncs");
+}
+
+#[tokio::test]
+async fn sixty_rotations_survive_on_a_disk_with_0_bytes_free() {
+    let Some(disk) = std::env::var_os(FULL_DISK).map(PathBuf::from) else { return on_a_small_tmpfs() };
+    let vault = Vault::open(&disk.join("state"), None).expect("a state directory");
+    vault.create(SlotKind::Insecure, Opener::default()).await.expect("a vault");
+    vault.commit(&work(), BINDING, grant(0)).await.expect("committed");
+    assert!(disk.join("state/ballast").exists());
+    fill(&disk);
+    for generation in 1..=60 {
+        vault.commit(&work(), BINDING, intent(generation)).await.unwrap_or_else(|why| panic!("{generation}: {why}"));
+        vault.commit(&work(), BINDING, grant(generation)).await.unwrap_or_else(|why| panic!("{generation}: {why}"));
+    }
+    let ballast = if disk.join("state/ballast").exists() { "kept" } else { "spent" };
+    assert!(write_until_full(&disk.join("filler-2")) <= 1 << 20, "the disk was not full");
+    vault.close().await;
+
+    let vault = Vault::open(&disk.join("state"), None).expect("a state directory");
+    vault.unlock(Opener::default()).await.expect("it opens");
+    assert_eq!(held(&vault).await.expect("a login").generation, 61);
+    say(&format!("60 of 60 rotations on a full disk, the ballast {ballast}"));
+}
+
+/// Runs the test above in a mount namespace of its own, with a tmpfs that is soon full.
+fn on_a_small_tmpfs() {
+    let home = tempfile::tempdir().expect("a directory");
+    let script = "mount -t tmpfs -o size=24m,mode=700 none \"$1\" || exit 77; shift; exec \"$@\"";
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"])
+        .arg(home.path())
+        .arg(std::env::current_exe().expect("this test"))
+        .args(["--exact", "sixty_rotations_survive_on_a_disk_with_0_bytes_free", "--nocapture"])
+        .env(FULL_DISK, home.path())
+        .output();
+    match output {
+        Ok(output) if output.status.success() => say(&String::from_utf8_lossy(&output.stdout)),
+        Ok(output) if output.status.code() == Some(101) => {
+            panic!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+        }
+        Ok(_) | Err(_) => say("skipped: no tmpfs can be mounted in a namespace here"),
+    }
+}
+
+fn fill(disk: &Path) {
+    write_until_full(&disk.join("filler"));
+}
+
+/// Gives the bytes that went in.
+fn write_until_full(path: &Path) -> u64 {
+    let mut file = std::fs::File::create(path).expect("a file");
+    for size in [64 * 1024, 4096, 512, 1] {
+        while file.write_all(&vec![7; size]).and_then(|()| file.sync_data()).is_ok() {}
+    }
+    file.metadata().expect("a file").len()
 }
 
 /// Not a test of its own: what strace runs.
