@@ -121,13 +121,17 @@ fn stored_body(sealer: &Sealer, owner: &Owner<'_>, present: &Present, generation
 
 /// An earlier attempt that seemed to fail has reached the disk after all.
 fn is_already_there(sealer: &Sealer, owner: &Owner<'_>, present: &Present, grant: &NewGrant) -> bool {
-    let Some(stored) = stored_token(sealer, owner, present) else { return false };
-    match &grant.token {
-        Some(RefreshToken::Fresh(token)) => {
-            sealer.open_token(owner.account, owner.binding, &stored).is_ok_and(|stored| token.same_as(stored.reveal()))
+    let Some(stored) = open_under(sealer, owner, present) else { return false };
+    let open = |sealed| sealer.open_token(owner.account, owner.binding, sealed).ok();
+    match (&grant.token, &stored.token) {
+        (Some(RefreshToken::Fresh(token)), Some(stored)) => {
+            open(stored).is_some_and(|stored| token.same_as(stored.reveal()))
         }
-        Some(RefreshToken::Kept(kept)) => *kept == stored,
-        None => false,
+        (Some(RefreshToken::Kept(kept)), Some(stored)) => {
+            open(kept).zip(open(stored)).is_some_and(|(kept, stored)| kept.same_as(stored.reveal()))
+        }
+        (None, None) => stored.facts.as_ref() == Some(&grant.facts),
+        (Some(_), None) | (None, Some(_)) => false,
     }
 }
 

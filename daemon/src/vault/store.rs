@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::ballast::Ballast;
 use super::change::{Owner, Present};
-use super::db::{Db, Fault, Row, SlotRow, VaultRow, move_aside};
+use super::db::{Db, Fault, Row, SlotRow, VaultRow, log_of, move_aside};
 use super::error::{OpenError, Refused, SlotError, Unopenable};
 use super::place::{Place, io_error};
 use super::seal::{Binding, Key, Kind};
@@ -155,7 +155,14 @@ impl Store {
             None => Db::open(&path).map_err(|fault| failed(fault.to_string()))?,
         };
         let row = VaultRow { id: self.id, meta };
-        db.create(&row, &slot).map_err(|failure| failed(failure.to_string()))?;
+        if let Err(failure) = db.create(&row, &slot) {
+            // It may be on the disk all the same, but holds nothing yet, and its slot's key will be forgotten.
+            drop(db);
+            for file in [log_of(&path), path.clone()] {
+                drop(std::fs::remove_file(file));
+            }
+            return Err(failed(failure.to_string()).into());
+        }
         self.take(row, db);
         self.sealer = Some(sealer);
         self.tried.insert(slot.id, Tried::Opened);

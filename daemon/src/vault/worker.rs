@@ -97,7 +97,9 @@ fn run(mut store: Store, inbox: &mpsc::Receiver<(OwnedSemaphorePermit, Work)>, r
                 drop(store);
                 room.close();
                 while room.available_permits() < QUEUE {
-                    inbox.recv_timeout(QUIET).map_or((), |(_permit, work)| refuse(work));
+                    if let Ok((_permit, work)) = inbox.recv_timeout(QUIET) {
+                        refuse(work);
+                    }
                 }
                 let _ = reply.send(());
                 return;
