@@ -30,7 +30,8 @@ const IGNORED: &[&str] = &[
     "no_proxy",
 ];
 
-/// What took effect, as the `Hardening` property shows it: read back from the kernel, not remembered.
+/// What took effect, as the `Hardening` property shows it: read back from the kernel, not remembered. A flag is true where
+/// the protection holds.
 pub type Report = BTreeMap<String, Value>;
 
 /// Hardens the process. Call it first thing in `main`: before any secret, any thread, any runtime.
@@ -77,16 +78,19 @@ fn report() -> Result<Report, String> {
     let no_new_privs = no_new_privs().map_err(failed("read whether privileges can be gained"))?;
     let core = getrlimit(Resource::Core).maximum;
     let mask = umask(Mode::RWXG | Mode::RWXO);
-    let ignored: Vec<_> =
-        IGNORED.iter().filter(|name| std::env::var_os(name).is_some()).map(|n| n.to_string()).collect();
-    Ok(BTreeMap::from([
-        ("dumpable".into(), Value::Flag(dumpable != DumpableBehavior::NotDumpable)),
-        ("core".into(), Value::Flag(core != Some(0))),
+    let mut report = BTreeMap::from([
+        ("not_dumpable".into(), Value::Flag(dumpable == DumpableBehavior::NotDumpable)),
+        ("no_core".into(), Value::Flag(core == Some(0))),
         ("no_new_privs".into(), Value::Flag(no_new_privs)),
+        ("no_root".into(), Value::Flag(!geteuid().is_root())),
         ("umask".into(), Value::Text(format!("{:03o}", mask.bits()))),
-        ("root".into(), Value::Flag(geteuid().is_root())),
-        ("ignored_environment".into(), Value::List(ignored)),
-    ]))
+    ]);
+    let set = |name: &&&str| std::env::var_os(name).is_some();
+    let ignored: Vec<_> = IGNORED.iter().filter(set).map(|name| (*name).to_owned()).collect();
+    if !ignored.is_empty() {
+        report.insert("ignored_environment".into(), Value::List(ignored));
+    }
+    Ok(report)
 }
 
 fn failed(what: &'static str) -> impl FnOnce(rustix::io::Errno) -> String {
@@ -101,11 +105,11 @@ mod tests {
     #[test]
     fn the_kernel_confirms_every_protection() {
         let report = early(true).expect("an ordinary process can be hardened");
-        assert_eq!(report["dumpable"], Value::Flag(false));
-        assert_eq!(report["core"], Value::Flag(false));
-        assert_eq!(report["no_new_privs"], Value::Flag(true));
+        for held in ["not_dumpable", "no_core", "no_new_privs"] {
+            assert_eq!(report[held], Value::Flag(true), "{held}");
+        }
         assert_eq!(report["umask"], Value::Text("077".into()));
-        assert_eq!(report["root"], Value::Flag(geteuid().is_root()));
+        assert_eq!(report["no_root"], Value::Flag(!geteuid().is_root()));
         if geteuid().is_root() {
             let refused = early(false).expect_err("root is refused");
             assert!(refused.contains("--allow-root"), "{refused}");
