@@ -78,6 +78,14 @@ impl Account {
         self.join(Waiter { id: waiter, want: Want::Refresh, deadline, patient_until: deadline }, turn);
     }
 
+    /// Whatever it started goes on.
+    pub(super) fn waiter_left(&mut self, waiter: WaiterId) {
+        self.waiters.leave(waiter);
+        if let Some(leaving) = &mut self.leaving {
+            leaving.retain(|leaver| *leaver != waiter);
+        }
+    }
+
     /// Waits, if there is something to wait for; else the best answer there is.
     fn join(&mut self, waiter: Waiter, turn: &mut Turn<'_>) {
         if self.is_worth_waiting(&waiter, turn.now) {
@@ -88,7 +96,7 @@ impl Account {
     }
 
     pub(super) fn is_worth_waiting(&self, waiter: &Waiter, now: &Now) -> bool {
-        if !self.leaving.is_empty() {
+        if self.leaving.is_some() {
             return false;
         }
         if self.errand.unsaved().is_some() {

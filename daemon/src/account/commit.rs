@@ -122,7 +122,7 @@ impl Account {
             turn.warn(why.clone());
             if let Some(holding) = self.vault.open_mut() {
                 match *key == TokenKey::DEFAULT {
-                    true => holding.trouble = Trouble::Stopped { why },
+                    true => holding.trouble = Trouble::Stopped { why, retry_at: None },
                     false => holding.refused.push((key.clone(), why)),
                 }
             }
@@ -174,7 +174,7 @@ impl Account {
             Then::Forgotten | Then::Adopted { .. } | Then::Nothing => None,
         };
         self.errand = Errand::Unsaved { change, then, again: Again { why: why.clone(), failures }, retry_at };
-        for waiter in std::mem::take(&mut self.leaving) {
+        for waiter in self.leaving.as_mut().map(std::mem::take).unwrap_or_default() {
             let why = format!("the login is forgotten as soon as the vault can be written: {why}");
             turn.deny(waiter, Denied::Failed(why));
         }

@@ -7,7 +7,7 @@ use tokenkeeper_config::{Definition, Rotation};
 
 use super::effect::{Change, Effect, Exchange};
 use super::errand::{Attempt, Errand, Then, What};
-use super::holding::{Holding, Lost, Trouble, Vault, Waiting};
+use super::holding::{Holding, Lost, Pause, Trouble, Vault, Waiting};
 use super::input::{Ticket, TokenKey};
 use super::machine::{Account, Server, Turn};
 use super::published::clock;
@@ -58,7 +58,7 @@ impl Account {
 
     /// The intent is durable.
     pub(super) fn intent_saved(&mut self, attempt: Attempt, turn: &mut Turn<'_>) {
-        let is_wanted = !self.asleep && self.leaving.is_empty();
+        let is_wanted = !self.asleep && self.leaving.is_none();
         match self.vault {
             Vault::Open(_) if is_wanted => self.ask(attempt, turn),
             Vault::Open(_) | Vault::Closing(_) => self.withdraw(&attempt, turn),
@@ -150,22 +150,19 @@ impl Account {
     pub(super) fn not_reached(&mut self, why: String, wait: Option<std::time::Duration>, turn: &mut Turn<'_>) {
         let seed = self.seed;
         let Some(holding) = self.vault.held_mut() else { return };
-        let failures = holding.trouble.failures() + 1;
-        let at = turn.now.boot.after(wait.unwrap_or_else(|| schedule::backoff(seed, failures)));
+        let now = turn.now.boot;
         match &mut holding.trouble {
-            Trouble::Lost(lost) => {
-                lost.failures = failures;
-                lost.not_before = at;
+            Trouble::Waiting(waiting) => {
+                waiting.why = why;
+                waiting.pause.lengthen(now, wait, seed);
             }
-            Trouble::None
-            | Trouble::Waiting(_)
-            | Trouble::Refused(_)
-            | Trouble::Stopped { .. }
-            | Trouble::Sealed { .. } => {
-                if failures == 1 {
-                    turn.log(why.clone());
-                }
-                holding.trouble = Trouble::Waiting(Waiting { why, failures, retry_at: at, ordered: wait.is_some() });
+            Trouble::Lost(lost) => lost.pause.lengthen(now, wait, seed),
+            Trouble::Refused(refused) => refused.pause.lengthen(now, wait, seed),
+            Trouble::None | Trouble::Stopped { .. } | Trouble::Sealed { .. } => {
+                turn.log(why.clone());
+                let mut pause = Pause::over(now);
+                pause.lengthen(now, wait, seed);
+                holding.trouble = Trouble::Waiting(Waiting { why, pause });
             }
         }
     }
@@ -189,15 +186,6 @@ impl Trouble {
         match self {
             Self::Lost(lost) => Some(lost),
             Self::None | Self::Waiting(_) | Self::Refused(_) | Self::Stopped { .. } | Self::Sealed { .. } => None,
-        }
-    }
-
-    /// How often in a row the server was not reached.
-    pub(super) fn failures(&self) -> u32 {
-        match self {
-            Self::Waiting(waiting) => waiting.failures,
-            Self::Lost(lost) => lost.failures,
-            Self::None | Self::Refused(_) | Self::Stopped { .. } | Self::Sealed { .. } => 0,
         }
     }
 }

@@ -7,7 +7,7 @@ use tokenkeeper_config::TokenKind;
 use super::codec;
 use super::effect::{Change, Notice};
 use super::errand::{Attempt, Fresh, Source};
-use super::holding::{Holding, Trouble};
+use super::holding::{Holding, Pause, Trouble};
 use super::input::TokenKey;
 use super::machine::{Account, Server, Turn};
 use super::record::{Ended, Facts, NewGrant, NewToken, RefreshToken};
@@ -184,6 +184,6 @@ pub(super) fn id_token_cached(token: Secret, expires_at: u64, sent: &Now, genera
 impl Trouble {
     /// After an answer that had a refresh token and nothing else: soon again, with the new token.
     pub(super) fn after_salvage(why: String, retry_at: crate::time::Boot) -> Self {
-        Self::Waiting(super::holding::Waiting { why, failures: 1, retry_at, ordered: false })
+        Self::Waiting(super::holding::Waiting { why, pause: Pause { failures: 1, until: retry_at, ordered: false } })
     }
 }

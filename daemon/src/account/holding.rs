@@ -1,5 +1,7 @@
 //! What an open vault holds of an account, and what stands in the way of its next refresh.
 
+use std::time::Duration;
+
 use tokenkeeper_config::{Definition, Flow};
 
 use super::input::TokenKey;
@@ -16,6 +18,15 @@ pub(super) enum Vault {
     Closing(Holding),
     /// Open.
     Open(Holding),
+}
+
+/// What outlives a lock, none of it secret: a server that asked for patience asked for it until a time, not until the
+/// next unlock.
+pub(super) struct Memory {
+    generation: u64,
+    trouble: Trouble,
+    asked_at: Option<Boot>,
+    rejected_at: Option<Boot>,
 }
 
 /// Everything that an open vault gives.
@@ -76,9 +87,11 @@ pub(super) enum Trouble {
     Lost(Lost),
     /// Refused for reasons that may pass.
     Refused(Refused),
-    /// Trying again would not help until the configuration or the server's changes.
+    /// Trying again would not help until the configuration or the server's changes. `retry_at`: it is looked at again
+    /// all the same, since servers move their endpoints for an hour, too.
     Stopped {
         why: String,
+        retry_at: Option<Boot>,
     },
     /// The refresh token cannot be opened under the present definition.
     Sealed {
@@ -88,10 +101,7 @@ pub(super) enum Trouble {
 
 pub(super) struct Waiting {
     pub(super) why: String,
-    pub(super) failures: u32,
-    pub(super) retry_at: Boot,
-    /// The server named the time (`Retry-After`): nobody comes earlier, not even a person.
-    pub(super) ordered: bool,
+    pub(super) pause: Pause,
 }
 
 pub(super) struct Lost {
@@ -102,10 +112,8 @@ pub(super) struct Lost {
     pub(super) sends: u32,
     /// When the last of these came to nothing.
     pub(super) last: Boot,
-    /// A later try that did not reach the server waits until then.
-    pub(super) not_before: Boot,
-    /// Later tries that did not reach the server.
-    pub(super) failures: u32,
+    /// After later tries that did not reach the server.
+    pub(super) pause: Pause,
 }
 
 pub(super) struct Refused {
@@ -116,6 +124,16 @@ pub(super) struct Refused {
     pub(super) retry_at: Boot,
     /// The next try is one at network-up; after it the clock goes on as it was.
     pub(super) extra: Option<Boot>,
+    /// After later tries that did not reach the server.
+    pub(super) pause: Pause,
+}
+
+/// Until when the server is left alone after tries that did not reach it.
+pub(super) struct Pause {
+    pub(super) failures: u32,
+    pub(super) until: Boot,
+    /// The server named the time (`Retry-After`): nobody comes earlier, not even a person.
+    pub(super) ordered: bool,
 }
 
 impl Vault {
@@ -171,6 +189,29 @@ impl Holding {
     }
 }
 
+impl Memory {
+    pub(super) fn of(holding: Holding) -> Self {
+        let Holding { generation, trouble, asked_at, rejected_at, .. } = holding;
+        Self { generation, trouble, asked_at, rejected_at }
+    }
+
+    /// Puts it back, unless another grant has come meanwhile.
+    pub(super) fn recall(self, holding: &mut Holding) {
+        if self.generation != holding.generation {
+            return;
+        }
+        holding.asked_at = self.asked_at.or(holding.asked_at);
+        holding.rejected_at = self.rejected_at;
+        match self.trouble {
+            // Whether a token can be opened is found out anew.
+            Trouble::None | Trouble::Sealed { .. } => {}
+            known @ (Trouble::Waiting(_) | Trouble::Lost(_) | Trouble::Refused(_) | Trouble::Stopped { .. }) => {
+                holding.trouble = known;
+            }
+        }
+    }
+}
+
 impl Grant {
     pub(super) fn lineage(&self) -> Option<&Lineage> {
         match self {
@@ -194,12 +235,12 @@ impl Lost {
         self.first.wall
     }
 
-    pub(super) fn since_first(&self, now: &Now) -> std::time::Duration {
+    pub(super) fn since_first(&self, now: &Now) -> Duration {
         if self.first.boot_id == now.boot_id {
             now.boot.since(self.first.boot)
         } else if now.wall < self.first.noted {
             // The wall clock was set back: nobody knows. Long ago is the careful answer.
-            std::time::Duration::MAX
+            Duration::MAX
         } else {
             now.wall.since(self.first.wall)
         }
@@ -219,9 +260,35 @@ impl Holding {
 impl Refused {
     /// The network may have been the reason: one more try, which does not count.
     pub(super) fn network_up(&mut self, now: Boot, soon: Boot) {
+        self.pause.network_up(soon);
         if now.since(self.last) >= super::schedule::UNEXPLAINED_PAUSE && soon < self.retry_at {
             self.extra = Some(self.retry_at);
             self.retry_at = soon;
+        }
+    }
+}
+
+impl Pause {
+    /// None yet.
+    pub(super) fn over(now: Boot) -> Self {
+        Self { failures: 0, until: now, ordered: false }
+    }
+
+    /// One more try did not reach the server. `wait` is the time that the server asked for.
+    pub(super) fn lengthen(&mut self, now: Boot, wait: Option<Duration>, seed: u64) {
+        self.failures += 1;
+        let until = now.after(wait.unwrap_or_else(|| super::schedule::backoff(seed, self.failures)));
+        if !(self.ordered && self.until > until) {
+            self.until = until;
+            self.ordered = wait.is_some();
+        }
+    }
+
+    /// The reason may be gone, unless the server named the time.
+    pub(super) fn network_up(&mut self, soon: Boot) {
+        if !self.ordered {
+            self.failures = 0;
+            self.until = self.until.min(soon);
         }
     }
 }

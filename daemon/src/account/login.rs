@@ -11,7 +11,7 @@ use super::schedule;
 use crate::oauth::authorize::{self, AuthorizeAsk};
 use crate::oauth::redirect::{self, RedirectProblem};
 use crate::secret::Secret;
-use crate::time::Boot;
+use crate::time::{Boot, Now};
 
 /// The login in progress: one for each account, the latest wins.
 pub(super) struct Login {
@@ -61,7 +61,7 @@ impl Account {
         if let Some(older) = self.login.take_if(|login| !matches!(login.awaits, Awaits::Commit)) {
             turn.emit(Effect::Report { request: older.request, progress: Progress::Cancelled });
         }
-        let awaits = match self.login_begins(&options) {
+        let awaits = match self.login_begins(&options, turn.now) {
             Ok(awaits) => awaits,
             Err(denied) => return turn.emit(Effect::Report { request, progress: Progress::Failed(denied) }),
         };
@@ -78,7 +78,7 @@ impl Account {
     }
 
     /// What the login waits for first; `None` = there is nothing to do.
-    fn login_begins(&self, options: &LoginOptions) -> Result<Option<Awaits>, Denied> {
+    fn login_begins(&self, options: &LoginOptions, now: &Now) -> Result<Option<Awaits>, Denied> {
         let name = &self.name;
         let Some(definition) = &self.defined.good else {
             return Err(Denied::Misconfigured(
@@ -102,10 +102,11 @@ impl Account {
         let flow = options.flow.unwrap_or(definition.flow);
         if options.retry || flow == Flow::ClientCredentials {
             let has_token = holding.grant.lineage().is_some_and(|lineage| lineage.token.is_some());
-            return match has_token || flow == Flow::ClientCredentials {
-                true => Ok(Some(Awaits::Proof)),
-                false => Err(Denied::LoginRequired(format!("`{name}` has no old login to try again"))),
-            };
+            if !has_token && flow != Flow::ClientCredentials {
+                return Err(Denied::LoginRequired(format!("`{name}` has no old login to try again")));
+            }
+            let may_be_now = self.person_may_try_at(now).is_some_and(|at| at <= now.boot);
+            return if may_be_now { Ok(Some(Awaits::Proof)) } else { Err(self.troubled(holding, now)) };
         }
         if options.import {
             return match holding.grant {

@@ -15,7 +15,7 @@ impl Account {
         let Some(holding) = self.vault.open_mut() else { return turn.deny(waiter, Denied::Locked) };
         holding.tokens.clear();
         holding.wanted.clear();
-        self.leaving.push(waiter);
+        self.leaving.get_or_insert_default().push(waiter);
         for waiter in self.waiters.take(|_| true) {
             turn.deny(waiter.id, Denied::LoginRequired(format!("`{}` is being logged out", self.name)));
         }
@@ -27,7 +27,7 @@ impl Account {
     /// The errand is free and somebody wants out.
     pub(super) fn forget_if_leaving(&mut self, turn: &mut Turn<'_>) -> bool {
         let Some(holding) = self.vault.open() else { return false };
-        if self.leaving.is_empty() {
+        if self.leaving.is_none() {
             return false;
         }
         let change = Change::Forget { generation: holding.generation };
@@ -37,7 +37,7 @@ impl Account {
 
     /// The grant is forgotten for good.
     pub(super) fn forgotten(&mut self, turn: &mut Turn<'_>) {
-        for waiter in std::mem::take(&mut self.leaving) {
+        for waiter in self.leaving.take().unwrap_or_default() {
             turn.emit(Effect::ReplyDone { waiter, expires_at: 0 });
         }
         let Some(holding) = self.vault.open_mut() else { return };

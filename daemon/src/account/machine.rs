@@ -7,7 +7,7 @@ use tokenkeeper_config::{AccountName, Definition};
 use super::denied::Denied;
 use super::effect::{Effect, Notice, Served};
 use super::errand::Errand;
-use super::holding::Vault;
+use super::holding::{Memory, Vault};
 use super::input::{Input, Ticket, WaiterId};
 use super::login::Login;
 use super::waiters::Waiters;
@@ -23,11 +23,12 @@ pub struct Account {
     pub(super) defined: Defined,
     pub(super) server: Server,
     pub(super) vault: Vault,
+    pub(super) memory: Option<Memory>,
     pub(super) errand: Errand,
     pub(super) login: Option<Login>,
     pub(super) waiters: Waiters,
-    /// Callers of Logout, until the grant is forgotten.
-    pub(super) leaving: Vec<WaiterId>,
+    /// A logout is wanted, by these callers as far as they still wait.
+    pub(super) leaving: Option<Vec<WaiterId>>,
     /// A forgotten token that the server has not been told of.
     pub(super) revoking: Option<Sealed>,
     pub(super) told: Told,
@@ -83,10 +84,11 @@ impl Account {
             defined: Defined::default(),
             server: Server::Unread,
             vault: Vault::Locked,
+            memory: None,
             errand: Errand::None,
             login: None,
             waiters: Waiters::default(),
-            leaving: Vec::new(),
+            leaving: None,
             revoking: None,
             told: Told::default(),
             asleep: false,
@@ -130,7 +132,7 @@ impl Account {
 
             Input::TokenWanted { waiter, ask } => self.token_wanted(waiter, ask, turn),
             Input::RefreshWanted { waiter, deadline } => self.refresh_wanted(waiter, deadline, turn),
-            Input::WaiterLeft { waiter } => self.waiters.leave(waiter),
+            Input::WaiterLeft { waiter } => self.waiter_left(waiter),
             Input::LogoutWanted { waiter } => self.logout_wanted(waiter, turn),
 
             Input::LoginWanted { request, options, entropy } => self.login_wanted(request, options, entropy, turn),

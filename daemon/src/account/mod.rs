@@ -39,6 +39,8 @@ mod waiters;
 #[cfg(test)]
 mod scripts;
 #[cfg(test)]
+mod sim;
+#[cfg(test)]
 mod testing;
 
 pub use denied::Denied;

@@ -92,9 +92,8 @@ impl Account {
     pub(super) fn denial(&self, now: &Now) -> Denied {
         let name = &self.name;
         let Some(holding) = self.vault.open() else { return Denied::Locked };
-        let retry_at = || self.gate(now).map_or(0, |at| now.wall.after(at.since(now.boot)).unix());
         let host = self.host();
-        if !self.leaving.is_empty() {
+        if self.leaving.is_some() {
             return Denied::LoginRequired(format!("`{name}` is being logged out"));
         }
         if let Some(why) = self.errand.unsaved() {
@@ -124,6 +123,13 @@ impl Account {
             }
             Grant::None { .. } | Grant::Live(_) => {}
         }
+        self.troubled(holding, now)
+    }
+
+    /// What stands in the way of the next try.
+    pub(super) fn troubled(&self, holding: &Holding, now: &Now) -> Denied {
+        let (name, host) = (&self.name, self.host());
+        let retry_at = || self.gate(now).map_or(0, |at| now.wall.after(at.since(now.boot)).unix());
         match &holding.trouble {
             Trouble::None => Denied::Unavailable { why: format!("{host} has not answered yet"), retry_at: retry_at() },
             Trouble::Waiting(waiting) => Denied::Unavailable { why: waiting.why.clone(), retry_at: retry_at() },
@@ -137,7 +143,7 @@ impl Account {
                 let why = format!("{}; it is tried again before it is believed", refused.why);
                 Denied::Unavailable { why, retry_at: retry_at() }
             }
-            Trouble::Stopped { why } => {
+            Trouble::Stopped { why, .. } => {
                 Denied::Misconfigured(format!("{why}; correct it, then: tokenkeeper refresh {name}"))
             }
             Trouble::Sealed { why } => Denied::Held(format!("{why}; undo the change, or: tokenkeeper login {name}")),

@@ -94,7 +94,13 @@ impl Account {
         }
         let granted = match outcome {
             Outcome::Granted(granted) => *granted,
-            other => return self.login_failed(*request, self.refusal(other), turn),
+            other => {
+                // The server's wish to be left alone holds for whatever comes next, too.
+                if let Outcome::NotProcessed { why, retry_after } = &other {
+                    self.not_reached(why.clone(), Some(*retry_after), turn);
+                }
+                return self.login_failed(*request, self.refusal(other), turn);
+            }
         };
         match self.judge_login(&attempt, refresh_token.is_some(), &granted, nonce, turn) {
             Ok(claims) => {

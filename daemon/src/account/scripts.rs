@@ -446,7 +446,7 @@ fn stored(args: &Args<'_>, clock: &Clock) -> Stored {
         token_type: "Bearer".into(),
         expiry: args.span("life").map(|life| {
             let mut then = *clock;
-            then.wall = made;
+            (then.wall, then.passed) = (made, Duration::ZERO);
             then.boot = clock.boot.saturating_sub(age);
             then.now().plus(life)
         }),

@@ -6,7 +6,7 @@ use super::denied::Denied;
 use super::effect::{Change, Notice};
 use super::errand::{Attempt, Then, What};
 use super::exchange::may_rotate;
-use super::holding::{Grant, Lost, Refused, Trouble};
+use super::holding::{Grant, Lost, Pause, Refused, Trouble};
 use super::input::TokenKey;
 use super::machine::{Account, Server, Turn};
 use super::published::clock;
@@ -49,7 +49,7 @@ impl Account {
                     self.discover(true, turn);
                     return self.withdraw(&attempt, turn);
                 }
-                Server::Known { again: true, .. } | Server::Unread | Server::Reading { .. } => self.stopped(why, turn),
+                Server::Known { again: true, .. } | Server::Unread | Server::Reading { .. } => self.gone(why, turn),
             },
             // With tokens it does not come here.
             Outcome::Granted(_) => {}
@@ -90,7 +90,7 @@ impl Account {
                 holding.trouble.lost().map_or_else(|| attempt.sent.plus(std::time::Duration::ZERO), |l| l.first);
             let sends = attempt.lost_before + 1;
             let now = turn.now.boot;
-            let lost = Lost { why, first, sends, last: now, not_before: now, failures: 0 };
+            let lost = Lost { why, first, sends, last: now, pause: Pause::over(now) };
             holding.trouble = Trouble::Lost(lost);
         }
         let again = self.gate(turn.now).map_or(turn.now.wall, |at| turn.now.wall.after(at.since(turn.now.boot)));
@@ -168,6 +168,7 @@ impl Account {
     fn refused(&mut self, attempt: &Attempt, why: String, is_denial: bool, turn: &mut Turn<'_>) {
         let Some(holding) = self.vault.held_mut() else { return self.not_acted(attempt, turn) };
         let now = turn.now.boot;
+        let pause = Pause::over(now);
         let (tries, extra) = match &holding.trouble {
             Trouble::Refused(refused) => (refused.tries, refused.extra),
             Trouble::None
@@ -178,7 +179,7 @@ impl Account {
         };
         if let Some(resume) = extra {
             holding.trouble =
-                Trouble::Refused(Refused { why, tries, last: now, retry_at: resume.max(now), extra: None });
+                Trouble::Refused(Refused { why, tries, last: now, retry_at: resume.max(now), extra: None, pause });
             return self.not_acted(attempt, turn);
         }
         let allowed = if is_denial { schedule::REFUSED_TRIES } else { schedule::REFUSED_TRIES + 1 };
@@ -186,12 +187,12 @@ impl Account {
             let why = format!("{} has refused for hours: {why}", self.host());
             return self.end_lineage(Ended { at: turn.now.wall.0, why, held: false }, turn);
         }
-        let pause = match (is_denial, tries) {
+        let rest = match (is_denial, tries) {
             (false, 0) => schedule::UNEXPLAINED_PAUSE,
             (false, _) | (true, _) => schedule::REFUSED_PAUSE,
         };
         let refused =
-            Refused { why: why.clone(), tries: tries + 1, last: now, retry_at: now.after(pause), extra: None };
+            Refused { why: why.clone(), tries: tries + 1, last: now, retry_at: now.after(rest), extra: None, pause };
         holding.trouble = Trouble::Refused(refused);
         turn.warn(why);
         self.not_acted(attempt, turn);
@@ -200,7 +201,17 @@ impl Account {
     pub(super) fn stopped(&mut self, why: String, turn: &mut Turn<'_>) {
         turn.warn(why.clone());
         if let Some(holding) = self.vault.held_mut() {
-            holding.trouble = Trouble::Stopped { why };
+            holding.trouble = Trouble::Stopped { why, retry_at: None };
+        }
+    }
+
+    /// The endpoint is gone in the metadata of today, too: both are looked at again in an hour.
+    fn gone(&mut self, why: String, turn: &mut Turn<'_>) {
+        turn.warn(why.clone());
+        self.server = Server::Unread;
+        let retry_at = Some(turn.now.boot.after(schedule::REFUSED_PAUSE));
+        if let Some(holding) = self.vault.held_mut() {
+            holding.trouble = Trouble::Stopped { why, retry_at };
         }
     }
 

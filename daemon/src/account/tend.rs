@@ -28,9 +28,7 @@ impl Account {
         if self.errand.is_none() {
             self.start_something(turn);
         }
-        if let (Errand::None, Vault::Closing(_)) = (&self.errand, &self.vault) {
-            self.vault = Vault::Locked;
-        }
+        self.finish_closing();
     }
 
     /// The errand is free: a logout goes first, then a login's code, then the oldest need.
@@ -57,12 +55,12 @@ impl Account {
 
     /// The next exchange: who waits longest comes first, then keys that were asked for, then the schedule.
     pub(super) fn plan(&self, now: &Now) -> Option<Planned> {
-        if self.asleep || !self.errand.is_none() || !self.leaving.is_empty() {
+        if self.asleep || !self.errand.is_none() || self.leaving.is_some() {
             return None;
         }
         let (holding, definition) = (self.vault.open()?, self.defined.good.as_ref()?);
         if self.is_proving() {
-            return Some(Planned { at: now.boot, key: TokenKey::DEFAULT });
+            return Some(Planned { at: self.person_may_try_at(now)?, key: TokenKey::DEFAULT });
         }
         if !holding.grant.may_ask(definition.flow) {
             return None;
@@ -89,12 +87,20 @@ impl Account {
         if !holding.grant.may_ask(definition.flow) {
             return None;
         }
-        let is_persons = want.is_refresh();
-        match &holding.trouble {
-            Trouble::Waiting(waiting) if is_persons && !waiting.ordered => Some(now.boot),
-            Trouble::Refused(_) | Trouble::Stopped { .. } | Trouble::Sealed { .. } if is_persons => Some(now.boot),
-            Trouble::None | Trouble::Waiting(_) | Trouble::Lost(_) | Trouble::Refused(_) => self.gate(now),
-            Trouble::Stopped { .. } | Trouble::Sealed { .. } => None,
+        if want.is_refresh() { self.person_may_try_at(now) } else { self.gate(now) }
+    }
+
+    /// When a try may be that a person asked for: at once, unless the server named a time or a token may be spent.
+    pub(super) fn person_may_try_at(&self, now: &Now) -> Option<Boot> {
+        match &self.vault.open()?.trouble {
+            Trouble::Waiting(waiting) if waiting.pause.ordered => Some(waiting.pause.until),
+            Trouble::Refused(refused) if refused.pause.ordered => Some(refused.pause.until),
+            Trouble::Lost(_) => self.gate(now),
+            Trouble::None
+            | Trouble::Waiting(_)
+            | Trouble::Refused(_)
+            | Trouble::Stopped { .. }
+            | Trouble::Sealed { .. } => Some(now.boot),
         }
     }
 
@@ -103,9 +109,10 @@ impl Account {
         let (holding, definition) = (self.vault.open()?, self.defined.good.as_ref()?);
         match &holding.trouble {
             Trouble::None => Some(now.boot),
-            Trouble::Waiting(waiting) => Some(waiting.retry_at),
-            Trouble::Refused(refused) => Some(refused.retry_at),
-            Trouble::Stopped { .. } | Trouble::Sealed { .. } => None,
+            Trouble::Waiting(waiting) => Some(waiting.pause.until),
+            Trouble::Refused(refused) => Some(refused.retry_at.max(refused.pause.until)),
+            Trouble::Stopped { retry_at, .. } => *retry_at,
+            Trouble::Sealed { .. } => None,
             Trouble::Lost(lost) => {
                 let demanded = |want: &Want| matches!(want, Want::Token { rejected: Some(_), .. });
                 let cached = holding.tokens.find(&DEFAULT_KEY);
@@ -116,7 +123,7 @@ impl Account {
                     token_left: cached.map_or(std::time::Duration::ZERO, |cached| cached.left(now)),
                     demanded: self.waiters.iter().any(|waiter| demanded(&waiter.want)),
                 };
-                Some(schedule::replay_at(definition, self.seed, &sends, now.boot).max(lost.not_before))
+                Some(schedule::replay_at(definition, self.seed, &sends, now.boot).max(lost.pause.until))
             }
         }
     }
@@ -182,16 +189,10 @@ impl Account {
         let Some(holding) = self.vault.open_mut() else { return };
         let soon = if is_awaited { turn.now.boot } else { spread };
         match &mut holding.trouble {
-            Trouble::Waiting(waiting) if !waiting.ordered => {
-                waiting.failures = 0;
-                waiting.retry_at = waiting.retry_at.min(soon);
-            }
-            Trouble::Lost(lost) => {
-                lost.failures = 0;
-                lost.not_before = lost.not_before.min(soon);
-            }
+            Trouble::Waiting(waiting) => waiting.pause.network_up(soon),
+            Trouble::Lost(lost) => lost.pause.network_up(soon),
             Trouble::Refused(refused) => refused.network_up(turn.now.boot, soon),
-            Trouble::Waiting(_) | Trouble::None | Trouble::Stopped { .. } | Trouble::Sealed { .. } => {}
+            Trouble::None | Trouble::Stopped { .. } | Trouble::Sealed { .. } => {}
         }
     }
 

@@ -18,21 +18,25 @@ use crate::time::{Boot, BootId, Now, Wall};
 #[derive(Clone, Copy)]
 pub(super) struct Clock {
     pub(super) boot: Duration,
-    /// Milliseconds since the epoch.
+    /// Where the wall clock started, or what it was set by, in milliseconds since the epoch.
     pub(super) wall: i64,
+    /// True time since.
+    pub(super) passed: Duration,
     pub(super) boots: u8,
 }
 
 impl Clock {
-    pub(super) const START: Self = Self { boot: Duration::from_secs(1_000), wall: 1_798_761_600_000, boots: 1 };
+    pub(super) const START: Self =
+        Self { boot: Duration::from_secs(1_000), wall: 1_798_761_600_000, passed: Duration::ZERO, boots: 1 };
 
     pub(super) fn now(&self) -> Now {
-        Now { boot: Boot(self.boot), wall: Wall(self.wall), boot_id: BootId([self.boots; 16]) }
+        let passed = i64::try_from(self.passed.as_millis()).expect("a short story");
+        Now { boot: Boot(self.boot), wall: Wall(self.wall + passed), boot_id: BootId([self.boots; 16]) }
     }
 
     pub(super) fn pass(&mut self, span: Duration) {
         self.boot += span;
-        self.wall += i64::try_from(span.as_millis()).expect("a short span");
+        self.passed += span;
     }
 
     pub(super) fn reboot(&mut self, off: Duration) {

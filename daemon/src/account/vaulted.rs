@@ -8,7 +8,7 @@ use tokenkeeper_config::Definition;
 use super::denied::Denied;
 use super::effect::{Effect, Progress};
 use super::errand::Errand;
-use super::holding::{Grant, Holding, Lineage, Lost, Trouble, Vault};
+use super::holding::{Grant, Holding, Lineage, Lost, Memory, Pause, Trouble, Vault};
 use super::login::Awaits;
 use super::machine::{Account, Server, Turn};
 use super::published::clock;
@@ -59,7 +59,13 @@ impl Account {
                 self.vault = Vault::Open(holding);
             }
             Vault::Open(holding) if !self.errand.is_none() => self.vault = Vault::Open(holding),
-            Vault::Open(_) | Vault::Locked => self.vault = Vault::Open(recover(stored, turn.now)),
+            Vault::Open(_) | Vault::Locked => {
+                let mut holding = recover(stored, turn.now);
+                if let Some(memory) = self.memory.take() {
+                    memory.recall(&mut holding);
+                }
+                self.vault = Vault::Open(holding);
+            }
         }
         if let Some(holding) = self.vault.open() {
             if let Some(lost) = holding.trouble.lost() {
@@ -81,7 +87,7 @@ impl Account {
         for waiter in self.waiters.take(|_| true) {
             turn.deny(waiter.id, Denied::Locked);
         }
-        for waiter in std::mem::take(&mut self.leaving) {
+        for waiter in self.leaving.take().unwrap_or_default() {
             turn.deny(waiter, Denied::Locked);
         }
         self.revoking = None;
@@ -90,16 +96,26 @@ impl Account {
             turn.emit(Effect::Report { request: login.request, progress: Progress::Failed(Denied::Locked) });
         }
         match std::mem::replace(&mut self.vault, Vault::Locked) {
-            Vault::Open(mut holding) if !self.errand.is_none() => {
+            Vault::Open(mut holding) | Vault::Closing(mut holding) => {
                 holding.tokens.clear();
                 holding.wanted.clear();
                 self.vault = Vault::Closing(holding);
             }
-            closing @ Vault::Closing(_) => self.vault = closing,
-            Vault::Open(_) | Vault::Locked => {}
+            Vault::Locked => {}
         }
         if let Errand::Saving { then: super::errand::Then::Grant(fresh), again: None, .. } = &mut self.errand {
             fresh.tokens.clear();
+        }
+    }
+
+    /// Nothing is under way any more: nothing secret is held.
+    pub(super) fn finish_closing(&mut self) {
+        if !self.errand.is_none() {
+            return;
+        }
+        match std::mem::replace(&mut self.vault, Vault::Locked) {
+            Vault::Closing(holding) => self.memory = Some(Memory::of(holding)),
+            other @ (Vault::Locked | Vault::Open(_)) => self.vault = other,
         }
     }
 
@@ -162,8 +178,7 @@ fn interrupted(intent: &Intent, now: &Now) -> Lost {
         sends: intent.attempts.max(1),
         // The one replay of a first send goes out at once: a window may still be open. Later ones wait their time.
         last: if is_first { now.boot.before(Duration::from_secs(3600)) } else { now.boot },
-        not_before: now.boot,
-        failures: 0,
+        pause: Pause::over(now.boot),
     }
 }
 

@@ -1,0 +1,177 @@
+//! The referee: knows what the account must never do (architecture.md, "Invariants") and sees every effect and every
+//! input. A broken rule is a sentence that begins with the rule's number.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::super::testing::unseal;
+use super::super::*;
+use super::disk::Disk;
+use super::server::Server;
+
+#[derive(Default)]
+pub(super) struct Referee {
+    pub(super) broken: Vec<String>,
+    /// Token requests in flight, by ticket.
+    asking: BTreeSet<Ticket>,
+    /// Waiting callers and when they must have been answered.
+    waiting: BTreeMap<WaiterId, Duration>,
+    answered: BTreeSet<WaiterId>,
+    /// Refresh tokens whose successor this process has received for a refresh.
+    superseded: BTreeSet<String>,
+    /// The gate, as a caller sees it.
+    pub(super) locked: bool,
+    /// Codes sent, by request.
+    codes: BTreeSet<RequestId>,
+    /// A redirect with the right state came for these.
+    pub(super) proper: BTreeSet<RequestId>,
+    ended_requests: BTreeSet<RequestId>,
+    /// The server named a time before which it does not want to be asked.
+    pub(super) not_before: Option<Duration>,
+    told_login_needed: bool,
+    /// Answers that the account may take as the end of its login.
+    pub(super) endings: u32,
+    /// Refusals that may pass, since the last success.
+    pub(super) refusals: u32,
+    pub(super) served: u64,
+    pub(super) exchanges: u64,
+}
+
+impl Referee {
+    fn rule(&mut self, holds: bool, rule: &str, words: impl FnOnce() -> String) {
+        if !holds {
+            self.broken.push(format!("{rule}: {}", words()));
+        }
+    }
+
+    pub(super) fn caller(&mut self, waiter: WaiterId, by: Duration) {
+        self.waiting.insert(waiter, by);
+    }
+
+    pub(super) fn caller_left(&mut self, waiter: WaiterId) {
+        self.waiting.remove(&waiter);
+        self.answered.insert(waiter);
+    }
+
+    /// Nobody is answered while the machine sleeps.
+    pub(super) fn sleeps_until(&mut self, wake: Duration) {
+        self.waiting.values_mut().for_each(|due| *due = wake.max(*due));
+    }
+
+    pub(super) fn oldest_caller(&self) -> Option<WaiterId> {
+        self.waiting.keys().next().copied()
+    }
+
+    /// The process died: its callers went with it, and what it only had in memory.
+    pub(super) fn crashed(&mut self) {
+        self.asking.clear();
+        self.waiting.clear();
+        self.superseded.clear();
+        self.locked = true;
+        self.not_before = None;
+        self.told_login_needed = false;
+    }
+
+    pub(super) fn heard_answer(&mut self, ticket: Ticket, sent: Option<&str>, has_successor: bool) {
+        self.asking.remove(&ticket);
+        if let (Some(sent), true) = (sent, has_successor) {
+            self.superseded.insert(sent.to_owned());
+        }
+    }
+
+    pub(super) fn sees(
+        &mut self,
+        effect: &Effect,
+        unsaved: bool,
+        server: &Server,
+        disk: &Disk,
+        now: Duration,
+        clock_lies: bool,
+    ) {
+        match effect {
+            Effect::Ask { ticket, exchange, .. } => self.sees_ask(*ticket, exchange, disk, now),
+            Effect::Reply { waiter, served } => {
+                self.sees_answer(*waiter, now);
+                self.served += 1;
+                let token = served.token.reveal_str().unwrap_or("?").to_owned();
+                let locked = self.locked;
+                self.rule(!locked, "6", || format!("{token} left a locked keeper"));
+                let is_durable = served.generation <= disk.generation || unsaved;
+                self.rule(is_durable, "2", || format!("{token} of generation {} is not durable", served.generation));
+                let left = server.access_left(&token, now);
+                self.rule(clock_lies || left.is_none_or(|left| !left.is_zero()), "no expired token", || {
+                    format!("{token} was served")
+                });
+            }
+            Effect::ReplyDone { waiter, .. } | Effect::Deny { waiter, .. } => self.sees_answer(*waiter, now),
+            Effect::Report { request, progress } => {
+                let is_end = !matches!(progress, Progress::Uri { .. });
+                let fresh = !is_end || self.ended_requests.insert(*request);
+                self.rule(fresh, "4", || format!("request {} ended twice", request.0));
+            }
+            Effect::Notify(Notice::LoginNeeded { why }) => {
+                let told = std::mem::replace(&mut self.told_login_needed, true);
+                self.rule(!told, "one notice a cause", || format!("told twice: {why}"));
+                let has_reason = self.endings > 0 || self.refusals >= 4;
+                self.rule(has_reason, "9", || format!("a login is needed without the server's word: {why}"));
+            }
+            Effect::Show { page: Page::Stored { .. }, .. } => {
+                let is_stored = disk.token.is_some() && !unsaved;
+                self.rule(is_stored, "2", || "the page says stored, the disk does not".to_owned());
+            }
+            Effect::Notify(Notice::Recovered) | Effect::Save { change: Change::Forget { .. }, .. } => {
+                self.told_login_needed = false;
+            }
+            Effect::Notify(Notice::Attention { .. } | Notice::Unsaved { .. })
+            | Effect::Discover { .. }
+            | Effect::Save { .. }
+            | Effect::Listen { .. }
+            | Effect::Show { page: Page::Failed { .. }, .. }
+            | Effect::Revoke { .. }
+            | Effect::Log { .. } => {}
+        }
+    }
+
+    fn sees_ask(&mut self, ticket: Ticket, exchange: &Exchange, disk: &Disk, now: Duration) {
+        self.exchanges += 1;
+        let free = self.asking.is_empty();
+        self.rule(free, "1", || "a second token request while one is in flight".to_owned());
+        self.asking.insert(ticket);
+        match exchange {
+            Exchange::Refresh { token, .. } => {
+                let sent = unseal(token);
+                let stored = disk.token.as_ref().map(unseal);
+                self.rule(stored.as_ref() == Some(&sent), "3", || format!("{sent} was sent, {stored:?} is stored"));
+                let old = self.superseded.contains(&sent);
+                self.rule(!old, "3", || format!("{sent} was sent although its successor was received"));
+                let early = self.not_before.is_some_and(|at| now < at);
+                self.rule(!early, "no request earlier than allowed", || format!("{sent} at {now:?}"));
+            }
+            Exchange::Code { code, .. } => {
+                let request =
+                    code.reveal_str().and_then(|code| code.strip_prefix("code-")?.parse().ok()).map(RequestId);
+                let Some(request) = request else { return self.broken.push("8: an unknown code was sent".into()) };
+                let is_proper = self.proper.contains(&request);
+                let once = self.codes.insert(request);
+                self.rule(is_proper && once, "8", || format!("code of request {} (proper: {is_proper})", request.0));
+            }
+            Exchange::ClientCredentials { .. } => {}
+        }
+    }
+
+    fn sees_answer(&mut self, waiter: WaiterId, now: Duration) {
+        let due = self.waiting.remove(&waiter);
+        let once = self.answered.insert(waiter);
+        self.rule(once && due.is_some(), "4", || format!("caller {} was answered twice, or never asked", waiter.0));
+        self.rule(due.is_none_or(|due| now <= due), "4", || format!("caller {} was answered late", waiter.0));
+    }
+
+    /// Nobody is left behind.
+    pub(super) fn checks_patience(&mut self, now: Duration) {
+        let late: Vec<_> = self.waiting.iter().filter(|(_, due)| **due < now).map(|(waiter, _)| *waiter).collect();
+        for waiter in late {
+            self.broken.push(format!("4: caller {} got no answer in time", waiter.0));
+            self.waiting.remove(&waiter);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The model server: keeps families of refresh tokens as servers do, and a ledger of what it did. It is the truth that
+//! the account is measured against.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What becomes of a refresh token that was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It goes on.
+    Keeps,
+    /// Another takes its place; it is accepted again for so long.
+    Window(Duration),
+    /// Another takes its place; using it again ends the family.
+    Strict,
+}
+
+pub(super) struct Server {
+    pub(super) kind: Kind,
+    /// A refresh ends the access tokens made before.
+    pub(super) kills: bool,
+    pub(super) lifetime: Duration,
+    tokens: BTreeMap<String, Token>,
+    access: BTreeMap<String, Access>,
+    made: u64,
+    /// Families that ended, and why.
+    pub(super) ended: BTreeMap<u64, Why>,
+    pub(super) families: u64,
+}
+
+/// Why a family ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// A used token came again.
+    Reuse,
+    /// Somebody ended it at the server.
+    Revoked,
+}
+
+struct Token {
+    family: u64,
+    used_at: Option<Duration>,
+}
+
+struct Access {
+    family: u64,
+    expires: Duration,
+    killed: bool,
+}
+
+/// What a token request brings.
+#[derive(Clone)]
+pub(super) enum Reply {
+    Tokens { access: String, refresh: Option<String> },
+    InvalidGrant,
+}
+
+impl Server {
+    pub(super) fn new(kind: Kind, kills: bool, lifetime: Duration) -> Self {
+        Self {
+            kind,
+            kills,
+            lifetime,
+            tokens: BTreeMap::new(),
+            access: BTreeMap::new(),
+            made: 0,
+            ended: BTreeMap::new(),
+            families: 0,
+        }
+    }
+
+    /// Somebody signed in.
+    pub(super) fn sign_in(&mut self, now: Duration) -> Reply {
+        self.families += 1;
+        let family = self.families;
+        let refresh = self.refresh_token(family);
+        Reply::Tokens { access: self.access_token(family, now), refresh: Some(refresh) }
+    }
+
+    /// RFC 6749 §6, as this kind of server does it.
+    pub(super) fn refresh(&mut self, token: &str, now: Duration) -> Reply {
+        let Some(Token { family, used_at }) = self.tokens.get(token) else { return Reply::InvalidGrant };
+        let (family, used_at) = (*family, *used_at);
+        if self.ended.contains_key(&family) {
+            return Reply::InvalidGrant;
+        }
+        let again = match (self.kind, used_at) {
+            (Kind::Keeps, _) => return Reply::Tokens { access: self.access_token(family, now), refresh: None },
+            (_, None) => true,
+            (Kind::Window(window), Some(used_at)) => now <= used_at + window,
+            (Kind::Strict, Some(_)) => false,
+        };
+        if !again {
+            self.ended.insert(family, Why::Reuse);
+            return Reply::InvalidGrant;
+        }
+        if let Some(token) = self.tokens.get_mut(token) {
+            token.used_at.get_or_insert(now);
+        }
+        let refresh = self.refresh_token(family);
+        Reply::Tokens { access: self.access_token(family, now), refresh: Some(refresh) }
+    }
+
+    pub(super) fn revoke(&mut self, family: u64) {
+        self.ended.entry(family).or_insert(Why::Revoked);
+    }
+
+    pub(super) fn family_of(&self, token: &str) -> Option<u64> {
+        self.tokens.get(token).map(|token| token.family)
+    }
+
+    /// Whether this refresh token would be taken now.
+    pub(super) fn would_take(&self, token: &str, now: Duration) -> bool {
+        let Some(Token { family, used_at }) = self.tokens.get(token) else { return false };
+        let is_fresh = match (self.kind, used_at) {
+            (Kind::Keeps, _) | (_, None) => true,
+            (Kind::Window(window), Some(used_at)) => now <= *used_at + window,
+            (Kind::Strict, Some(_)) => false,
+        };
+        is_fresh && !self.ended.contains_key(family)
+    }
+
+    /// Whether it was exchanged for another one.
+    pub(super) fn was_used(&self, token: &str) -> bool {
+        self.kind != Kind::Keeps && self.tokens.get(token).is_some_and(|token| token.used_at.is_some())
+    }
+
+    /// Until the access token truly expires.
+    pub(super) fn access_left(&self, token: &str, now: Duration) -> Option<Duration> {
+        self.access.get(token).map(|access| access.expires.saturating_sub(now))
+    }
+
+    fn refresh_token(&mut self, family: u64) -> String {
+        self.made += 1;
+        let token = format!("rt-{}", self.made);
+        self.tokens.insert(token.clone(), Token { family, used_at: None });
+        token
+    }
+
+    fn access_token(&mut self, family: u64, now: Duration) -> String {
+        if self.kills {
+            self.access.values_mut().filter(|access| access.family == family).for_each(|access| access.killed = true);
+        }
+        self.made += 1;
+        let token = format!("at-{}", self.made);
+        let access = Access { family, expires: now + self.lifetime, killed: false };
+        self.access.insert(token.clone(), access);
+        token
+    }
+}
