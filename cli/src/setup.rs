@@ -14,8 +14,9 @@ use tokenkeeper::{Keeper, VaultState};
 use tokenkeeper_config::Places;
 
 use crate::args::{Setup, SlotKind, SlotSpec};
+use crate::ask::{self, Hidden};
 use crate::fault::{Code, Fault};
-use crate::{ask, link, say};
+use crate::{link, say, vault};
 use files::{Dirs, Installed, Kind};
 
 /// The name of the vault's file in the state directory.
@@ -33,22 +34,28 @@ pub(crate) async fn run(args: Setup) -> Result<(), Fault> {
     }
     let daemon = daemon::find()?;
     let keeper = link::keeper().await;
-    make_vault(&args, &places, &daemon, keeper.as_ref().ok()).await?;
+    let passphrase = make_vault(&args, &places, &daemon, keeper.as_ref().ok()).await?;
     install(&dirs, &daemon)?;
     if args.no_start {
         step("keeper", "not started, as you wished");
         return Ok(());
     }
     let keeper = keeper?;
-    start(&keeper).await?;
+    start(&keeper, passphrase).await?;
     offer_linger();
     Ok(())
 }
 
-async fn make_vault(args: &Setup, places: &Places, daemon: &Path, keeper: Option<&Keeper>) -> Result<(), Fault> {
+/// Makes the vault if there is none; gives the passphrase that opens it, if it has one.
+async fn make_vault(
+    args: &Setup,
+    places: &Places,
+    daemon: &Path,
+    keeper: Option<&Keeper>,
+) -> Result<Option<Hidden>, Fault> {
     if places.state_dir.join(VAULT).exists() {
         step("vault", "there already; `tokenkeeper slot list` shows how it is opened");
-        return Ok(());
+        return Ok(None);
     }
     let slots = match (&args.slot, args.insecure) {
         (_, true) => vec![SlotSpec { kind: SlotKind::Insecure, path: None }],
@@ -58,12 +65,12 @@ async fn make_vault(args: &Setup, places: &Places, daemon: &Path, keeper: Option
     if let Some(keeper) = keeper {
         make_room(keeper).await?;
     }
-    let made = first_that_works(&slots, args, daemon)?;
+    let (made, passphrase) = first_that_works(&slots, args, daemon)?;
     step("vault", &format!("made; opened by {}", slot::named(made)));
     for line in slot::protection(made) {
         more(line);
     }
-    Ok(())
+    Ok(passphrase)
 }
 
 /// A keeper that runs without a vault holds the place where one is to be made: it ends, and is started afterwards.
@@ -96,16 +103,16 @@ async fn around(args: &Setup, keeper: Option<&Keeper>) -> slot::Around {
 }
 
 /// Makes the vault with the first slot that works; says why one did not.
-fn first_that_works(slots: &[SlotSpec], args: &Setup, daemon: &Path) -> Result<SlotKind, Fault> {
+fn first_that_works(slots: &[SlotSpec], args: &Setup, daemon: &Path) -> Result<(SlotKind, Option<Hidden>), Fault> {
     let mut failed = slot::nothing_fits();
     for slot in slots {
         let passphrase = match (slot.kind, &args.passphrase_file) {
             (SlotKind::Passphrase, None) => Some(ask::new_secret("New passphrase for the vault: ")?),
+            (SlotKind::Passphrase, Some(file)) => Some(ask::secret_file(file)?),
             _ => None,
         };
-        let file = args.passphrase_file.as_deref().filter(|_| slot.kind == SlotKind::Passphrase);
-        match daemon::init(daemon, slot, file, passphrase.as_ref(), machine::is_root()) {
-            Ok(()) => return Ok(slot.kind),
+        match daemon::init(daemon, slot, passphrase.as_ref(), machine::is_root()) {
+            Ok(()) => return Ok((slot.kind, passphrase)),
             Err(fault) => failed = fault,
         }
         if slots.len() > 1 {
@@ -139,8 +146,9 @@ fn install(dirs: &Dirs, daemon: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Starts the keeper: by systemd where there is one, else by the bus.
-async fn start(keeper: &Keeper) -> Result<(), Fault> {
+/// Starts the keeper: by systemd where there is one, else by the bus. Whoever has just said the passphrase need not say
+/// it again.
+async fn start(keeper: &Keeper, passphrase: Option<Hidden>) -> Result<(), Fault> {
     if machine::has_user_systemd() {
         let by_systemd = |args: &[&str]| {
             machine::run("systemctl", args).map_err(|why| {
@@ -164,10 +172,14 @@ async fn start(keeper: &Keeper) -> Result<(), Fault> {
         return Err(Fault::failure("the keeper does not find the vault that was made")
             .hint("TOKENKEEPER_STATE_DIR and XDG_STATE_HOME have to be the same here and for the keeper"));
     }
-    if state == VaultState::Locked {
-        more("The vault is locked: run `tokenkeeper unlock`.");
+    match (state, passphrase) {
+        (VaultState::Locked, Some(passphrase)) => vault::open_with(keeper, passphrase).await,
+        (VaultState::Locked, None) => {
+            more("The vault is locked: run `tokenkeeper unlock`.");
+            Ok(())
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Without lingering, the user's manager and with it the keeper end with the last session.

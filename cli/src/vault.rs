@@ -49,6 +49,17 @@ pub(crate) async fn open(keeper: &Keeper) -> Result<(), Fault> {
     try_to_open(keeper).await
 }
 
+/// Opens the vault of this keeper with a passphrase.
+///
+/// # Errors
+/// What the keeper refused.
+pub(crate) async fn open_with(keeper: &Keeper, passphrase: Hidden) -> Result<(), Fault> {
+    let request = keeper.vault().unlock().await?;
+    request.input(&[(want::PASSPHRASE, &passphrase)]).await?;
+    request.wait().await?;
+    Ok(())
+}
+
 async fn try_to_open(keeper: &Keeper) -> Result<(), Fault> {
     let vault = keeper.vault();
     let others = vault.slots().await?.iter().any(|slot| slot.kind != SlotKind::Passphrase.as_str());

@@ -96,11 +96,13 @@ fn explain(preset: Option<&Preset>, domain: Option<&str>) {
     if let Some(hint) = preset.and_then(|preset| preset.register_hint.as_deref()) {
         say::note(format_args!("  {hint}"));
     }
-    say::note("  Redirect address to enter there, exactly:");
     let uris = match preset {
         Some(preset) => preset.redirect().uris(),
         None => vec!["http://127.0.0.1/callback".to_owned()],
     };
+    let any_port = preset.is_none_or(|preset| preset.redirect().ports.is_empty());
+    let words = if any_port { "which is used with any port" } else { "exactly" };
+    say::note(format_args!("  Redirect address to enter there, {words}:"));
     for uri in uris {
         say::note(format_args!("    {uri}"));
     }

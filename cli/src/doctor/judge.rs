@@ -100,7 +100,8 @@ fn vault(view: &View) -> Finding {
 }
 
 fn slots(view: &View) -> Vec<Finding> {
-    let failed = view.vault.slots.iter().filter(|slot| !slot.error.is_empty()).map(|slot| {
+    let waits = |kind: &str| view.vault.state == "locked" && kind == "passphrase";
+    let failed = view.vault.slots.iter().filter(|slot| !slot.error.is_empty() && !waits(&slot.kind)).map(|slot| {
         let what = format!("{} did not open the vault: {}", slot.kind, slot.error);
         Finding::named("slot", Level::Warning, what, format!("{} did not open the vault", slot.kind))
             .remedy(format!("if it never will again: `tokenkeeper slot remove {}`", slot.id))
@@ -175,9 +176,11 @@ fn of_account(at: usize, account: &AccountView) -> Finding {
             _ => finding,
         };
     };
-    let what = format!("{name}: {}: {}", account.state, error.message);
+    let (message, advice) = fault::advised(&error.message);
+    let what = format!("{name}: {}: {message}", account.state);
     let finding = Finding::named("account", level, what, format!("account {at}: {}: {}", account.state, error.name));
-    match ErrorName::from_short(&error.name).and_then(|name| fault::remedy(name, &account.name)) {
+    let by_name = || ErrorName::from_short(&error.name).and_then(|error| fault::remedy(error, name));
+    match advice.map(str::to_owned).or_else(by_name) {
         Some(remedy) => finding.remedy(remedy),
         None => finding,
     }

@@ -34,19 +34,10 @@ pub(crate) fn find() -> Result<PathBuf, Fault> {
 ///
 /// # Errors
 /// When it cannot be run or could not make the vault; its own words.
-pub(crate) fn init(
-    daemon: &Path,
-    slot: &SlotSpec,
-    passphrase_file: Option<&Path>,
-    passphrase: Option<&Hidden>,
-    allow_root: bool,
-) -> Result<(), Fault> {
+pub(crate) fn init(daemon: &Path, slot: &SlotSpec, passphrase: Option<&Hidden>, allow_root: bool) -> Result<(), Fault> {
     let cannot_run = |error| Fault::failure(format!("cannot run {}: {error}", daemon.display()));
     let mut command = Command::new(daemon);
     command.arg("--init").arg("--slot").arg(word(slot));
-    if let Some(file) = passphrase_file {
-        command.arg("--passphrase-file").arg(file);
-    }
     if allow_root {
         command.arg("--allow-root");
     }
@@ -107,7 +98,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let daemon = stand_in(dir.path());
         let slot: SlotSpec = "passphrase".parse().expect("a slot");
-        init(&daemon, &slot, None, Some(&Hidden::new(b"canary".to_vec())), true).expect("made");
+        init(&daemon, &slot, Some(&Hidden::new(b"canary".to_vec())), true).expect("made");
         let seen = std::fs::read_to_string(dir.path().join("ran")).expect("read");
         assert_eq!(seen, "--init --slot passphrase --allow-root\ncanary");
     }
@@ -117,7 +108,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let daemon = stand_in(dir.path());
         let slot: SlotSpec = "keyfile=/k".parse().expect("a slot");
-        let fault = init(&daemon, &slot, None, None, false).expect_err("refused");
+        let fault = init(&daemon, &slot, None, false).expect_err("refused");
         assert_eq!(fault.what(), "cannot make the vault: the key file is too short");
     }
 }

@@ -8,7 +8,7 @@ use owo_colors::Style;
 use tokenkeeper::wire::ErrorName;
 
 use super::table::{Cell, Table};
-use super::view::{self, AccountView, VaultView, View};
+use super::view::{self, AccountView, SlotView, VaultView, View};
 use crate::args::Status;
 use crate::fault::{self, Code, Fault};
 use crate::{link, say, span};
@@ -118,7 +118,9 @@ fn of_vault(vault: &VaultView, colours: bool) -> String {
         "no-vault" => format!("{}: run `tokenkeeper setup`\n", paint("No vault yet", Style::new().yellow().bold())),
         other => format!("Vault {other}\n"),
     };
-    for slot in vault.slots.iter().filter(|slot| !slot.error.is_empty()) {
+    // A passphrase that nobody has typed yet is no trouble.
+    let waits = |slot: &SlotView| vault.state == "locked" && slot.kind == "passphrase";
+    for slot in vault.slots.iter().filter(|slot| !slot.error.is_empty() && !waits(slot)) {
         text += &format!("  {} did not open it: {}\n", slot.kind, slot.error);
     }
     if vault.slots.iter().any(|slot| slot.kind == "insecure") {
@@ -198,7 +200,7 @@ fn of_account(account: &AccountView, now: span::Unix) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::view::{ErrorView, SlotView};
+    use super::super::view::ErrorView;
     use super::*;
 
     const NOW: u64 = 1_795_400_000;
