@@ -7,4 +7,5 @@ pub mod idp;
 pub mod keeper;
 pub mod person;
 pub mod programs;
+pub mod provider;
 pub mod world;

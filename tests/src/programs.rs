@@ -31,6 +31,16 @@ pub fn has(name: &str) -> bool {
     std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|place| place.join(name).is_file()))
 }
 
+/// Where a program of the system is.
+///
+/// # Panics
+/// If it is missing.
+pub fn path(name: &str) -> PathBuf {
+    let places = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&places).map(|place| place.join(name)).find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("{name} is not installed"))
+}
+
 /// Whether Python can import this.
 pub fn python_has(module: &str) -> bool {
     let import = Command::new(python()).args(["-c", &format!("import {module}")]).output();

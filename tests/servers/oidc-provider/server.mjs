@@ -1,0 +1,72 @@
+// The certified provider, strict: PKCE, refresh tokens that work once, reuse ends the grant.
+// Prints a line of JSON when it is ready, `{"issuer": …}`, and one for each event; ends when its standard input does.
+import { createServer } from 'node:http';
+import { randomBytes } from 'node:crypto';
+import { exportJWK, generateKeyPair } from 'jose';
+import Provider, { errors } from 'oidc-provider';
+
+// It warns that its store and its pages are for development, which is what they are for here.
+console.warn = () => {};
+
+const resources = {
+  'https://api.acme.example/': { scope: 'read write', accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } } },
+};
+
+const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
+
+async function configuration() {
+  const { privateKey } = await generateKeyPair('RS256', { extractable: true });
+  return {
+    clients: [
+      {
+        client_id: 'desktop',
+        application_type: 'native',
+        token_endpoint_auth_method: 'none',
+        grant_types: ['authorization_code', 'refresh_token'],
+        redirect_uris: ['http://127.0.0.1/callback', 'http://[::1]/callback'], // on any port: RFC 8252 §7.3
+      },
+    ],
+    claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
+    findAccount: (_context, id) => ({
+      accountId: id,
+      claims: () => ({ sub: id, name: 'Ada', email: `${id}@acme.example`, email_verified: true }),
+    }),
+    cookies: { keys: [randomBytes(32).toString('hex')] },
+    jwks: { keys: [{ ...(await exportJWK(privateKey)), use: 'sig', alg: 'RS256' }] },
+    rotateRefreshToken: true,
+    ttl: { AccessToken: 3600, IdToken: 3600, RefreshToken: 86400, Grant: 86400, Session: 86400, Interaction: 600 },
+    features: {
+      devInteractions: { enabled: true }, // its own pages for signing in and allowing
+      revocation: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo: (_context, resource) => {
+          if (!resources[resource]) throw new errors.InvalidTarget();
+          return resources[resource];
+        },
+      },
+    },
+  };
+}
+
+function tellEvents(provider) {
+  provider.on('authorization.success', () => print({ event: 'authorization.success' }));
+  provider.on('grant.success', (context) => print({ event: 'grant.success', grant: context.oidc.params.grant_type }));
+  provider.on('grant.revoked', () => print({ event: 'grant.revoked' }));
+  provider.on('refresh_token.consumed', () => print({ event: 'refresh_token.consumed' }));
+  for (const kind of ['authorization', 'grant', 'revocation', 'server']) {
+    provider.on(`${kind}.error`, (_context, fault) =>
+      print({ event: `${kind}.error`, error: fault.error ?? fault.name, why: fault.error_detail ?? fault.message }),
+    );
+  }
+}
+
+const server = createServer();
+server.listen(0, '127.0.0.1', async () => {
+  const issuer = `http://127.0.0.1:${server.address().port}`;
+  const provider = new Provider(issuer, await configuration());
+  tellEvents(provider);
+  server.on('request', provider.callback());
+  print({ issuer });
+});
+process.stdin.resume().on('end', () => process.exit());
