@@ -53,6 +53,7 @@ impl Fault {
         Self { name: "org.freedesktop.DBus.Error.PropertyReadOnly", message }
     }
 
+    #[cfg(test)]
     pub(super) fn message(&self) -> &str {
         &self.message
     }

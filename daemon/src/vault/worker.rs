@@ -27,7 +27,7 @@ pub(super) struct Worker {
 }
 
 enum Work {
-    Commit(Pending, oneshot::Sender<Committed>),
+    Commit(Box<Pending>, oneshot::Sender<Committed>),
     Call(Box<dyn FnOnce(&mut Store) + Send>),
     Close(oneshot::Sender<()>),
 }
@@ -56,7 +56,7 @@ impl Worker {
     /// Commits, together with whatever else waits.
     pub(super) async fn commit(&self, pending: Pending) -> Committed {
         let (reply, answer) = oneshot::channel();
-        if let Err(work) = self.send(Work::Commit(pending, reply)).await {
+        if let Err(work) = self.send(Work::Commit(Box::new(pending), reply)).await {
             refuse(work);
         }
         answer.await.expect("every commit is answered, if only with a refusal")
@@ -90,7 +90,7 @@ fn run(mut store: Store, inbox: &mpsc::Receiver<(OwnedSemaphorePermit, Work)>, r
         match work {
             Work::Call(work) => work(&mut store),
             Work::Commit(pending, reply) => {
-                next = commit(&mut store, inbox, (pending, reply));
+                next = commit(&mut store, inbox, (*pending, reply));
                 store.tidy();
             }
             Work::Close(reply) => {
@@ -121,7 +121,7 @@ fn commit(
     while group.len() < GROUP {
         match inbox.try_recv() {
             Ok((_permit, Work::Commit(pending, reply))) if accounts.insert(pending.account.clone()) => {
-                group.push(pending);
+                group.push(*pending);
                 replies.push(reply);
             }
             Ok(other) => {

@@ -40,7 +40,7 @@ async fn a_damaged_passphrase_slot_is_not_called_a_wrong_passphrase() {
     change_database(&world, "UPDATE slot SET wrapped = zeroblob(72)");
 
     let vault = world.open();
-    let failed = vault.unlock(passphrase("correct horse")).await.err().expect("it does not open");
+    let failed = vault.unlock(passphrase("correct horse")).await.expect_err("it does not open");
     assert_eq!(failed.to_string(), "no slot opens the vault (passphrase: slot `passphrase` is damaged)");
     assert!(!failed.is_temporary());
 }
@@ -55,14 +55,14 @@ async fn a_key_file_is_made_once_and_refused_when_others_can_read_it() {
     for (mode, why) in [(0o440, "others may read it (mode 0440)"), (0o404, "others may read it (mode 0404)")] {
         set_mode(&key, mode);
         let vault = world.open();
-        let failed = vault.unlock(Opener::default()).await.err().expect("it does not open");
+        let failed = vault.unlock(Opener::default()).await.expect_err("it does not open");
         assert!(failed.to_string().contains(why), "{failed}");
         vault.close().await;
     }
     set_mode(&key, 0o600);
     fs::remove_file(&key).expect("it is ours");
     let vault = world.open();
-    let failed = vault.unlock(Opener::default()).await.err().expect("it does not open");
+    let failed = vault.unlock(Opener::default()).await.expect_err("it does not open");
     assert!(failed.to_string().contains("No such file"), "{failed}");
     assert!(!key.exists(), "opening never makes a key");
 }
@@ -73,7 +73,7 @@ async fn a_short_key_another_key_and_a_relative_path_are_refused() {
     let vault = world.open();
     let key = world.home.path().join("key");
     crate::vault::place::replace(&key, &[7; 31]).expect("a file");
-    let failed = vault.create(SlotKind::Keyfile, world.key()).await.err().expect("no vault");
+    let failed = vault.create(SlotKind::Keyfile, world.key()).await.expect_err("no vault");
     assert!(failed.to_string().contains("it has 31 bytes, a key has at least 32"), "{failed}");
     let relative = Opener { path: Some("key".into()), ..Opener::default() };
     assert!(matches!(vault.create(SlotKind::Keyfile, relative).await, Err(SlotError::NotAllowed(_))));
@@ -83,7 +83,7 @@ async fn a_short_key_another_key_and_a_relative_path_are_refused() {
     vault.create(SlotKind::Keyfile, world.key()).await.expect("a vault");
     vault.lock().await;
     crate::vault::place::replace(&key, &[8; 32]).expect("a file");
-    let failed = vault.unlock(Opener::default()).await.err().expect("it does not open");
+    let failed = vault.unlock(Opener::default()).await.expect_err("it does not open");
     let why = SlotError::WrongKey("the key of slot `keyfile` is not the one".into());
     assert_eq!(failed, UnlockError::Shut(vec![("keyfile".into(), why)]));
 }
@@ -116,7 +116,7 @@ async fn an_insecure_vault_moves_with_its_directory_and_says_what_it_is() {
 #[tokio::test]
 async fn what_is_not_built_says_what_works() {
     let world = World::new();
-    let failed = world.open().create(SlotKind::SystemdCreds, Opener::default()).await.err().expect("no vault");
+    let failed = world.open().create(SlotKind::SystemdCreds, Opener::default()).await.expect_err("no vault");
     let expected =
         "`systemd-creds` slots are not built yet: use secret-service, passphrase, keyfile or load-credential";
     assert_eq!(failed, SlotError::NotSupported(expected.into()));

@@ -150,7 +150,7 @@ async fn a_locked_keyring_asks_nobody_unless_a_person_asked() {
     desktop.lock_keyring().await;
 
     let opener = desktop.opener().await;
-    let failed = timeout(BOUND, vault.unlock(opener)).await.expect("in time").err().expect("it is locked");
+    let failed = timeout(BOUND, vault.unlock(opener)).await.expect("in time").expect_err("it is locked");
     let why = SlotError::NeedsPerson("the keyring is locked".into());
     assert_eq!(failed, UnlockError::Shut(vec![("secret-service".into(), why)]));
 }
@@ -164,7 +164,7 @@ async fn a_provider_that_hangs_is_given_up_after_five_seconds() {
     vault.lock().await;
     let opener = desktop.opener().await;
     desktop.signal(Signal::STOP);
-    let failed = timeout(BOUND, vault.unlock(opener)).await.expect("in time").err().expect("nobody answers");
+    let failed = timeout(BOUND, vault.unlock(opener)).await.expect("in time").expect_err("nobody answers");
     desktop.signal(Signal::CONT);
     assert!(failed.is_temporary());
     assert!(failed.to_string().contains("did not answer within 5 s"), "{failed}");
@@ -180,7 +180,7 @@ async fn a_killed_provider_is_temporary_and_its_successor_opens_the_vault() {
     let opener = desktop.opener().await;
     desktop.signal(Signal::KILL);
     desktop.keyring.take().expect("a keyring").wait().expect("it is dead");
-    let failed = timeout(BOUND, vault.unlock(opener)).await.expect("in time").err().expect("nobody answers");
+    let failed = timeout(BOUND, vault.unlock(opener)).await.expect("in time").expect_err("nobody answers");
     assert!(failed.is_temporary(), "{failed}");
 
     desktop.start_keyring().await.expect("it was installed a moment ago");
