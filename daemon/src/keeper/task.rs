@@ -209,6 +209,7 @@ impl Keeper {
         let now = self.now();
         let Some(entry) = self.entries.get_mut(name) else { return };
         let before = entry.deadline();
+        let is_question = matches!(input, Input::TokenWanted { .. });
         let effects = entry.step(&now, input);
         let after = entry.deadline();
         if before != after {
@@ -219,8 +220,9 @@ impl Keeper {
                 self.deadlines.insert((at, name.clone()));
             }
         }
-        // Serving a cached token changes nothing that is published: that path stays free of it.
-        if !matches!(effects.as_slice(), [Effect::Reply { .. }]) {
+        // Serving a cached token changes nothing that is published: that path stays free of it. (A refresh that one
+        // caller waited for ends with a lone reply, too.)
+        if !(is_question && matches!(effects.as_slice(), [Effect::Reply { .. }])) {
             self.stale.insert(name.clone());
         }
         for effect in effects {
