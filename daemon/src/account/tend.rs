@@ -87,7 +87,7 @@ impl Account {
         if !holding.grant.may_ask(definition.flow) {
             return None;
         }
-        if want.is_refresh() { self.person_may_try_at(now) } else { self.gate(now) }
+        if want.is_refresh() { self.person_may_try_at(now) } else { self.gate_for(is_demand(want), now) }
     }
 
     /// When a try may be that a person asked for: at once, unless the server named a time or a token may be spent.
@@ -106,6 +106,11 @@ impl Account {
 
     /// When the next try may be; `None` = not by itself.
     pub(super) fn gate(&self, now: &Now) -> Option<Boot> {
+        self.gate_for(false, now)
+    }
+
+    /// The same while somebody asks who cannot use the served token, beside those who wait.
+    fn gate_for(&self, demanded: bool, now: &Now) -> Option<Boot> {
         let (holding, definition) = (self.vault.open()?, self.defined.good.as_ref()?);
         match &holding.trouble {
             Trouble::None => Some(now.boot),
@@ -114,14 +119,13 @@ impl Account {
             Trouble::Stopped { retry_at, .. } => *retry_at,
             Trouble::Sealed { .. } => None,
             Trouble::Lost(lost) => {
-                let demanded = |want: &Want| matches!(want, Want::Token { rejected: Some(_), .. });
                 let cached = holding.tokens.find(&DEFAULT_KEY);
                 let sends = LostSends {
                     sends: lost.sends,
                     since_first: lost.since_first(now),
                     last: lost.last,
                     token_left: cached.map_or(std::time::Duration::ZERO, |cached| cached.left(now)),
-                    demanded: self.waiters.iter().any(|waiter| demanded(&waiter.want)),
+                    demanded: demanded || self.waiters.iter().any(|waiter| is_demand(&waiter.want)),
                 };
                 Some(schedule::replay_at(definition, self.seed, &sends, now.boot).max(lost.pause.until))
             }
@@ -213,6 +217,11 @@ impl Account {
             holding.spread_until = is_due.then_some(until);
         }
     }
+}
+
+/// Whether this caller cannot use the token that is served: its resource server refused it.
+fn is_demand(want: &Want) -> bool {
+    matches!(want, Want::Token { rejected: Some(_), .. })
 }
 
 /// What the clock asks for: tokens that somebody uses before they expire, and the grant before the server forgets it.
