@@ -6,11 +6,13 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 
 /// The process. It is killed when this is dropped.
 pub struct Keeper {
     child: Child,
     log: Arc<Mutex<String>>,
+    collecting: JoinHandle<()>,
 }
 
 impl Keeper {
@@ -20,13 +22,13 @@ impl Keeper {
         let mut stderr = child.stderr.take().expect("it was piped");
         let log = Arc::new(Mutex::new(String::new()));
         let sink = Arc::clone(&log);
-        tokio::spawn(async move {
+        let collecting = tokio::spawn(async move {
             let mut chunk = [0; 4096];
             while let Ok(count @ 1..) = stderr.read(&mut chunk).await {
                 sink.lock().expect("no holder panics").push_str(&String::from_utf8_lossy(&chunk[..count]));
             }
         });
-        Self { child, log }
+        Self { child, log, collecting }
     }
 
     /// Its process id.
@@ -39,9 +41,17 @@ impl Keeper {
         self.log.lock().expect("no holder panics").clone()
     }
 
-    /// kill -9, and waits until it is gone.
-    pub async fn kill(mut self) {
+    /// kill -9, and waits until it is gone; gives everything it logged, to the last line.
+    pub async fn kill(mut self) -> String {
         self.child.kill().await.expect("it is ours to kill");
+        self.whole_log().await
+    }
+
+    /// What it logged, to the last line, once it has ended.
+    pub async fn whole_log(self) -> String {
+        self.collecting.await.expect("collecting does not panic");
+        let log = self.log.lock().expect("no holder panics");
+        log.clone()
     }
 
     /// Asks it to end and waits; gives its exit code, `None` when it did not end in time or by a signal.

@@ -8,4 +8,5 @@ pub mod keeper;
 pub mod person;
 pub mod programs;
 pub mod provider;
+pub mod sweep;
 pub mod world;

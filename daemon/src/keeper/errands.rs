@@ -94,6 +94,8 @@ impl Errands {
             let _turn = self.crowd.turn(&host).await;
             self.http.send(request, timeout).await
         };
+        // With the line in `save` the log tells how long a new token was only in memory.
+        tracing::debug!(account = %who.account, "the exchange came back");
         let secrets: Vec<&Secret> = secrets_of(&exchange).into_iter().chain(&opened).chain(&client_secret).collect();
         let context = AnswerContext {
             definition: &definition,
@@ -120,8 +122,17 @@ impl Errands {
         let errands = self.clone();
         tokio::spawn(async move {
             let adopts = matches!(change, Change::Adopt);
+            let generation = match &change {
+                Change::Grant { replaces, .. } => Some(replaces + 1),
+                Change::Intent { .. } | Change::Facts { .. } | Change::Forget { .. } | Change::Adopt => None,
+            };
             let input = match errands.vault.commit(&who.account, who.binding, change).await {
-                Ok(sealed) => Input::Saved { ticket, sealed },
+                Ok(sealed) => {
+                    if let Some(generation) = generation {
+                        tracing::debug!(account = %who.account, generation, "the grant is durable");
+                    }
+                    Input::Saved { ticket, sealed }
+                }
                 Err(CommitFailed { change, why }) => {
                     return errands.hear(who.account, Input::SaveFailed { ticket, why, change });
                 }
