@@ -4,7 +4,7 @@ use tokenkeeper_config::Flow;
 
 use super::denied::Denied;
 use super::effect::{Effect, Page, Progress};
-use super::holding::Grant;
+use super::holding::{Grant, Trouble};
 use super::input::{Entropy, LoginOptions, RequestId};
 use super::machine::{Account, Server, Turn};
 use super::schedule;
@@ -219,6 +219,14 @@ impl Account {
         }
     }
 
+    /// The definition names another server or client now: a code of the old one must not go there.
+    pub(super) fn abandon_login(&mut self, turn: &mut Turn<'_>) {
+        let Some(login) = self.login.as_mut().filter(|login| !matches!(login.awaits, Awaits::Commit)) else { return };
+        let request = login.request;
+        let why = "the definition was changed during the login; sign in again".to_owned();
+        self.login_failed(request, Denied::Failed(why), turn);
+    }
+
     pub(super) fn end_late_login(&mut self, turn: &mut Turn<'_>) {
         let Some(login) = &self.login else { return };
         if login.limit().is_none_or(|limit| limit > turn.now.boot) {
@@ -288,7 +296,11 @@ impl Account {
 
     pub(super) fn proof_failed(&mut self, turn: &mut Turn<'_>) {
         if let Some(login) = self.login.take_if(|login| matches!(login.awaits, Awaits::Proof)) {
-            let progress = Progress::Failed(self.denial(turn.now));
+            let denied = match self.vault.open() {
+                Some(holding) if !matches!(holding.trouble, Trouble::None) => self.troubled(holding, turn.now),
+                Some(_) | None => self.denial(turn.now),
+            };
+            let progress = Progress::Failed(denied);
             turn.emit(Effect::Report { request: login.request, progress });
         }
     }

@@ -153,3 +153,132 @@ fn slow_pause(sends: u32) -> Duration {
         more => (MINUTE * 2_u32.saturating_pow((more - 2).min(10))).min(HOUR),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::testing::definition;
+
+    const NOW: Boot = Boot(Duration::from_secs(100_000));
+
+    #[test]
+    fn the_lead_is_a_tenth_of_the_life_within_bounds_and_never_more_than_half() {
+        for (lifetime, expected) in [(20, 10), (60, 30), (300, 60), (3_600, 360), (86_400, 600)] {
+            let lead = lead(&definition(), Duration::from_secs(lifetime), 0);
+            assert_eq!(lead, Duration::from_secs(expected), "{lifetime} s");
+        }
+    }
+
+    #[test]
+    fn where_a_refresh_kills_the_token_the_lead_is_60_to_90_s() {
+        let mut definition = definition();
+        definition.refresh_kills_token = true;
+        assert_eq!(lead(&definition, HOUR, 0), MINUTE);
+        assert_eq!(lead(&definition, HOUR, u64::MAX).as_secs(), 89);
+        assert_eq!(lead(&definition, MINUTE, u64::MAX), MINUTE / 2);
+    }
+
+    #[test]
+    fn a_stated_lead_wins_but_not_over_half_the_life() {
+        let mut definition = definition();
+        definition.lead = Some(Duration::from_secs(900));
+        assert_eq!(lead(&definition, HOUR, 7), Duration::from_secs(900));
+        assert_eq!(lead(&definition, MINUTE, 7), MINUTE / 2);
+    }
+
+    #[test]
+    fn the_jitter_lies_inside_the_lead() {
+        for hash in [0, u64::MAX / 2, u64::MAX] {
+            let before = due_before_expiry(&definition(), HOUR, None, hash);
+            assert!((270..=360).contains(&before.as_secs()), "{before:?}");
+        }
+    }
+
+    #[test]
+    fn the_servers_own_refresh_in_wins_if_it_makes_sense() {
+        let after = |refresh_in| HOUR - due_before_expiry(&definition(), HOUR, refresh_in, 0);
+        assert_eq!(after(Some(20 * MINUTE)), 20 * MINUTE);
+        assert_eq!(after(Some(2 * HOUR)), HOUR - 6 * MINUTE);
+    }
+
+    #[test]
+    fn an_idle_login_is_kept_alive_at_a_third_of_its_limit_at_most_a_week() {
+        let mut definition = definition();
+        assert_eq!(keep_alive(&definition), 7 * DAY);
+        definition.idle_limit = Some(90 * DAY);
+        assert_eq!(keep_alive(&definition), 7 * DAY);
+        definition.idle_limit = Some(7 * DAY);
+        assert_eq!(keep_alive(&definition), 7 * DAY / 3);
+        definition.keep_alive = Some(DAY);
+        assert_eq!(keep_alive(&definition), DAY);
+    }
+
+    #[test]
+    fn backoff_grows_to_five_minutes_with_jitter() {
+        for failures in 1..40 {
+            let ceiling = Duration::from_secs(1 << (failures - 1).min(20)).min(5 * MINUTE);
+            let spans: Vec<_> = (0..50).map(|seed| backoff(seed, failures)).collect();
+            assert!(spans.iter().all(|span| (ceiling / 8..=ceiling).contains(span)), "{failures}");
+            assert!(spans.iter().any(|span| *span < ceiling / 2) && spans.iter().any(|span| *span > ceiling / 2));
+        }
+    }
+
+    #[test]
+    fn an_attempts_time_leaves_room_for_replays_in_the_window() {
+        let of = |rotation, window| {
+            let mut definition = definition();
+            (definition.rotation, definition.replay_window) = (rotation, window);
+            attempt_timeout(&definition).as_secs()
+        };
+        assert_eq!(of(Rotation::Auto, None), 20);
+        assert_eq!(of(Rotation::Rotating, Some(Duration::ZERO)), 30);
+        assert_eq!(of(Rotation::Rotating, Some(MINUTE)), 10);
+        assert_eq!(of(Rotation::Rotating, Some(Duration::from_secs(15))), 5);
+        assert_eq!(of(Rotation::None, Some(MINUTE)), 20);
+    }
+
+    fn replay_in(window: Option<Duration>, sends: u32, since_first: u64, token_left: u64, demanded: bool) -> u64 {
+        let mut definition = definition();
+        (definition.rotation, definition.replay_window) = (Rotation::Rotating, window);
+        let lost = LostSends {
+            sends,
+            since_first: Duration::from_secs(since_first),
+            last: NOW,
+            token_left: Duration::from_secs(token_left),
+            demanded,
+        };
+        replay_at(&definition, 0, &lost, NOW).since(NOW).as_secs()
+    }
+
+    #[test]
+    fn inside_the_window_replays_come_after_1_3_and_9_s_and_end_2_s_before_it_closes() {
+        let window = Some(MINUTE);
+        assert_eq!(replay_in(window, 1, 10, 1_000, false), 1);
+        assert_eq!(replay_in(window, 2, 21, 1_000, false), 3);
+        assert_eq!(replay_in(window, 3, 34, 1_000, false), 9);
+        assert_eq!(replay_in(window, 1, 56, 1_000, false), 1);
+        assert_eq!(replay_in(window, 1, 57, 1_000, false), 990, "too late: as if there were none");
+    }
+
+    #[test]
+    fn with_an_unknown_window_one_replay_comes_after_2_s_then_slowly() {
+        let slow: Vec<_> = (1..10).map(|sends| replay_in(None, sends, 30, 1_000, false)).collect();
+        assert_eq!(slow, [2, 60, 120, 240, 480, 960, 1_920, 3_600, 3_600]);
+    }
+
+    #[test]
+    fn with_no_window_the_replay_waits_until_the_served_token_is_about_to_expire() {
+        let none = Some(Duration::ZERO);
+        assert_eq!(replay_in(none, 1, 30, 1_000, false), 990);
+        assert_eq!(replay_in(none, 1, 30, 0, false), 2, "nothing to serve");
+        assert_eq!(replay_in(none, 1, 30, 1_000, true), 2, "what is served was refused");
+        assert_eq!(replay_in(none, 2, 30, 0, false), 60, "not twice");
+    }
+
+    #[test]
+    fn shares_reach_from_nothing_to_the_whole() {
+        assert_eq!(share(HOUR, 0), Duration::ZERO);
+        assert!(share(HOUR, u64::MAX) > HOUR - SECOND);
+        assert_eq!(share(HOUR, 1 << 63), HOUR / 2);
+    }
+}

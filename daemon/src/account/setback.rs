@@ -18,13 +18,10 @@ use crate::time::Now;
 
 impl Account {
     pub(super) fn setback(&mut self, attempt: Attempt, outcome: Outcome, turn: &mut Turn<'_>) {
+        let may_repeat = self.vault.open().is_some() && !self.asleep && !attempt.repeated;
         match outcome {
-            Outcome::NotSent { why, certificate } => {
-                if certificate {
-                    turn.warn(format!("the server's certificate was refused: {why}"));
-                }
-                self.not_reached(why, None, turn);
-            }
+            // A refused certificate stands in LastError for as long as it is refused.
+            Outcome::NotSent { why, certificate: _ } => self.not_reached(why, None, turn),
             Outcome::Portal { why } => self.not_reached(why, None, turn),
             Outcome::NotProcessed { why, retry_after } => self.not_reached(why, Some(retry_after), turn),
             Outcome::Ambiguous { why } => return self.lost(&attempt, why, turn),
@@ -33,7 +30,7 @@ impl Account {
             Outcome::AccessDenied { why } => return self.refused(&attempt, why, true, turn),
             Outcome::Unexplained { why } => return self.refused(&attempt, why, false, turn),
             Outcome::Misconfigured { why } => self.stopped(why, turn),
-            Outcome::BadRequest { .. } if !attempt.key().scopes.is_empty() => {
+            Outcome::BadRequest { .. } if may_repeat && !attempt.key().scopes.is_empty() => {
                 return self.ask_without_scopes(attempt, turn);
             }
             Outcome::BadRequest { why } => self.stopped(why, turn),
@@ -41,7 +38,7 @@ impl Account {
                 return self.bad_target(&attempt, why, turn);
             }
             Outcome::BadTarget { why } => self.stopped(why, turn),
-            Outcome::Nonce { .. } if !attempt.repeated => return self.ask(Attempt { repeated: true, ..attempt }, turn),
+            Outcome::Nonce { .. } if may_repeat => return self.ask(Attempt { repeated: true, ..attempt }, turn),
             Outcome::Nonce { .. } => self.stopped(format!("{} wants another DPoP nonce each time", self.host()), turn),
             Outcome::Drift { why } => match self.server {
                 // The metadata is read again, once; everybody goes on waiting.
@@ -75,7 +72,7 @@ impl Account {
             What::ClientCredentials { key } => What::ClientCredentials { key: plain(key) },
             code @ What::Code { .. } => code,
         };
-        self.ask(Attempt { what, ..attempt }, turn);
+        self.ask(Attempt { what, repeated: true, ..attempt }, turn);
     }
 
     /// The server may have acted: the token is sent again by the rules of its window, and the intent stays.

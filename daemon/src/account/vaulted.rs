@@ -28,17 +28,18 @@ impl Account {
         if old.as_ref() == Some(&new) {
             return;
         }
-        let is_same = |of: fn(&Definition) -> (&Option<String>, &tokenkeeper_config::Endpoints)| {
-            old.as_ref().is_some_and(|old| of(old) == of(&new))
-        };
-        if !is_same(|definition| (&definition.issuer, &definition.endpoints)) {
+        let is_other_server = old.as_ref().is_none_or(|old| old.issuer != new.issuer || old.endpoints != new.endpoints);
+        let is_other_client = old.as_ref().is_some_and(|old| old.client_id != new.client_id);
+        let is_other_token =
+            old.as_ref().is_some_and(|old| old.audience != new.audience || old.resources != new.resources);
+        if is_other_server {
             self.server = Server::Unread;
         }
-        let is_other_token = old.as_ref().is_some_and(|old| {
-            old.client_id != new.client_id || old.audience != new.audience || old.resources != new.resources
-        });
+        if old.is_some() && (is_other_server || is_other_client) {
+            self.abandon_login(turn);
+        }
         let Some(holding) = self.vault.held_mut() else { return };
-        if is_other_token {
+        if is_other_client || is_other_token {
             holding.tokens.clear();
         }
         holding.refused.clear();
@@ -61,24 +62,17 @@ impl Account {
             Vault::Open(holding) if !self.errand.is_none() => self.vault = Vault::Open(holding),
             Vault::Open(_) | Vault::Locked => {
                 let mut holding = recover(stored, turn.now);
-                if let Some(memory) = self.memory.take() {
-                    memory.recall(&mut holding);
+                match self.memory.take() {
+                    Some(memory) => memory.recall(&mut holding),
+                    None => tell_of_interruption(&holding, turn),
                 }
                 self.vault = Vault::Open(holding);
             }
         }
-        if let Some(holding) = self.vault.open() {
-            if let Some(lost) = holding.trouble.lost() {
-                let at = clock(lost.at());
-                turn.warn(format!(
-                    "the keeper ended at {at} in the middle of a refresh; trying the old token once more"
-                ));
-            }
-            // The person was told before the restart.
-            if let Grant::Ended(_, ended) = &holding.grant {
-                self.told.login_needed = !ended.held;
-                self.told.attention = ended.held;
-            }
+        // The person was told before the restart.
+        if let Some(Holding { grant: Grant::Ended(_, ended), .. }) = self.vault.open() {
+            self.told.login_needed = !ended.held;
+            self.told.attention = ended.held;
         }
         self.spread_what_is_due(turn.now);
     }
@@ -130,6 +124,13 @@ impl Account {
             }
             other @ (Grant::None { .. } | Grant::Unopenable { .. } | Grant::Live(_) | Grant::Ended(..)) => other,
         };
+    }
+}
+
+fn tell_of_interruption(holding: &Holding, turn: &mut Turn<'_>) {
+    if let Some(lost) = holding.trouble.lost() {
+        let at = clock(lost.at());
+        turn.warn(format!("the keeper ended at {at} in the middle of a refresh; trying the old token once more"));
     }
 }
 
