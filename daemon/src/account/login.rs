@@ -4,7 +4,7 @@ use tokenkeeper_config::Flow;
 
 use super::denied::Denied;
 use super::effect::{Effect, Page, Progress};
-use super::holding::{Grant, Trouble};
+use super::holding::Grant;
 use super::input::{Entropy, LoginOptions, RequestId};
 use super::machine::{Account, Server, Turn};
 use super::schedule;
@@ -205,13 +205,6 @@ impl Account {
         }
     }
 
-    pub(super) fn refresh_token_given(&mut self, request: RequestId, token: Secret, _turn: &mut Turn<'_>) {
-        let Some(login) = self.login.as_mut().filter(|login| login.request == request) else { return };
-        if matches!(login.awaits, Awaits::Token) {
-            login.awaits = Awaits::TurnToStore { token };
-        }
-    }
-
     pub(super) fn login_cancelled(&mut self, request: RequestId, turn: &mut Turn<'_>) {
         let ours = |login: &mut Login| login.request == request && !matches!(login.awaits, Awaits::Commit);
         if self.login.take_if(ours).is_some() {
@@ -271,38 +264,6 @@ impl Account {
             turn.emit(Effect::Show { request, page });
         }
         turn.emit(Effect::Report { request, progress: Progress::Done { subject } });
-    }
-
-    pub(super) fn imported(&mut self, request: RequestId) {
-        if let Some(login) = self.login.as_mut().filter(|login| login.request == request) {
-            login.awaits = Awaits::Proof;
-        }
-    }
-
-    /// A login waits for one refresh to tell.
-    pub(super) fn is_proving(&self) -> bool {
-        self.login.as_ref().is_some_and(|login| matches!(login.awaits, Awaits::Proof))
-    }
-
-    pub(super) fn proof_succeeded(&mut self, turn: &mut Turn<'_>) {
-        if let Some(login) = self.login.take_if(|login| matches!(login.awaits, Awaits::Proof)) {
-            if let Some(holding) = self.vault.open_mut() {
-                holding.asked_at = Some(turn.now.boot);
-            }
-            let progress = Progress::Done { subject: self.subject() };
-            turn.emit(Effect::Report { request: login.request, progress });
-        }
-    }
-
-    pub(super) fn proof_failed(&mut self, turn: &mut Turn<'_>) {
-        if let Some(login) = self.login.take_if(|login| matches!(login.awaits, Awaits::Proof)) {
-            let denied = match self.vault.open() {
-                Some(holding) if !matches!(holding.trouble, Trouble::None) => self.troubled(holding, turn.now),
-                Some(_) | None => self.denial(turn.now),
-            };
-            let progress = Progress::Failed(denied);
-            turn.emit(Effect::Report { request: login.request, progress });
-        }
     }
 }
 

@@ -136,7 +136,7 @@ impl Account {
             Input::LogoutWanted { waiter } => self.logout_wanted(waiter, turn),
 
             Input::LoginWanted { request, options, entropy } => self.login_wanted(request, options, entropy, turn),
-            Input::RefreshTokenGiven { request, token } => self.refresh_token_given(request, token, turn),
+            Input::RefreshTokenGiven { request, token } => self.refresh_token_given(request, token),
             Input::LoginCancelled { request } => self.login_cancelled(request, turn),
             Input::Listening { request, redirect_uri } => self.listening(request, redirect_uri, turn),
             Input::ListenFailed { request, why } => self.listen_failed(request, why, turn),

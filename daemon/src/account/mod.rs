@@ -25,6 +25,7 @@ mod tend;
 
 mod login;
 mod logout;
+mod proof;
 mod published;
 mod redeem;
 mod vaulted;

@@ -4,18 +4,19 @@
 //! `wait 10m` lets time pass and delivers `Due` whenever the account asked for it; answers and commits are given to the
 //! errand that was asked for last.
 
-use std::collections::BTreeMap;
+mod words;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokenkeeper_config::{Definition, Flow, Rotation, ScopeNarrowing, TokenKind};
+use tokenkeeper_config::{Definition, TokenKind};
+
+use words::{Args, discovered, login, redefine, rough, secret, span, stored};
 
 use super::testing::{self, Clock, line};
 use super::*;
-use crate::oauth::{Answer, Granted, IdClaims, Outcome};
-use crate::secret::{Sealed, Secret};
-use crate::time::Wall;
+use crate::oauth::{Answer, Granted, Outcome};
 
 #[test]
 fn every_story_goes_as_written() {
@@ -23,6 +24,7 @@ fn every_story_goes_as_written() {
     let bless = std::env::var_os("TOKENKEEPER_BLESS").is_some();
     let mut names: Vec<_> =
         std::fs::read_dir(&folder).expect("the folder").map(|entry| entry.expect("an entry").path()).collect();
+    names.retain(|path| path.extension().is_some_and(|ending| ending == "script"));
     names.sort();
     let mut wrong = Vec::new();
     for path in &names {
@@ -290,207 +292,4 @@ impl Story {
             None => "nothing is due".into(),
         }
     }
-}
-
-/// A command's words: plain ones in order, `name=value` ones by name.
-struct Args<'a> {
-    plain: Vec<&'a str>,
-    named: BTreeMap<&'a str, &'a str>,
-}
-
-impl<'a> Args<'a> {
-    fn new(text: &'a str) -> Self {
-        let (named, plain): (Vec<_>, Vec<_>) = text.split_whitespace().partition(|word| word.contains('='));
-        Self { plain, named: named.into_iter().filter_map(|word| word.split_once('=')).collect() }
-    }
-
-    fn word(&self, index: usize) -> &'a str {
-        self.plain.get(index).copied().unwrap_or("")
-    }
-
-    fn after(&self, index: usize) -> String {
-        self.plain.get(index..).unwrap_or_default().join(" ")
-    }
-
-    fn has(&self, word: &str) -> bool {
-        self.plain.contains(&word)
-    }
-
-    /// `w3`, `r1`.
-    fn id(&self) -> u64 {
-        self.word(0)[1..].parse().expect("a numbered name")
-    }
-
-    fn request(&self) -> RequestId {
-        RequestId(self.id().into())
-    }
-
-    fn list(&self, name: &str) -> Vec<String> {
-        self.named.get(name).map(|list| list.split(',').map(str::to_owned).collect()).unwrap_or_default()
-    }
-
-    fn span(&self, name: &str) -> Option<Duration> {
-        self.named.get(name).map(|text| span(text))
-    }
-
-    fn number(&self, name: &str) -> Option<u64> {
-        self.named.get(name).map(|text| text.parse().expect("a number"))
-    }
-
-    /// Every `name=value` word in order of name; `state=ours` stands for the login's.
-    fn query(&self) -> Vec<(String, Secret)> {
-        let ours = format!("state-{}", self.request().0);
-        let value = |name: &str, value: &str| match (name, value) {
-            ("state", "ours") => secret(&ours),
-            _ => secret(value),
-        };
-        self.named.iter().map(|(name, text)| ((*name).to_owned(), value(name, text))).collect()
-    }
-}
-
-fn secret(text: &str) -> Secret {
-    Secret::from(text.to_owned())
-}
-
-/// `90s`, `5m`, `2h`, `3d`, `250ms`.
-fn span(text: &str) -> Duration {
-    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or_else(|| panic!("no unit in {text}"));
-    let count: u64 = text[..split].parse().unwrap_or_else(|_| panic!("no span: {text}"));
-    match &text[split..] {
-        "ms" => Duration::from_millis(count),
-        "s" => Duration::from_secs(count),
-        "m" => Duration::from_secs(60 * count),
-        "h" => Duration::from_secs(3_600 * count),
-        "d" => Duration::from_secs(86_400 * count),
-        unit => panic!("no unit: {unit}"),
-    }
-}
-
-fn rough(span: Duration) -> String {
-    format!("{} s", (span.as_millis() as f64 / 100.0).round() / 10.0)
-}
-
-fn redefine(definition: &mut Definition, args: &Args<'_>) {
-    for (name, value) in &args.named {
-        let texts = || value.split(',').map(str::to_owned).collect();
-        match *name {
-            "rotation" => {
-                definition.rotation = match *value {
-                    "none" => Rotation::None,
-                    "rotating" => Rotation::Rotating,
-                    _ => Rotation::Auto,
-                }
-            }
-            "window" => definition.replay_window = Some(span(value)),
-            "audience" => definition.audience = Some((*value).to_owned()),
-            "audiences" => definition.audiences = texts(),
-            "resources" => definition.resources = texts(),
-            "scopes" => definition.scopes = texts(),
-            "provider" => definition.provider = Some((*value).to_owned()),
-            "client" => definition.client_id = (*value).to_owned(),
-            "lead" => definition.lead = Some(span(value)),
-            "idle" => definition.idle_limit = Some(span(value)),
-            "keep-alive" => definition.keep_alive = Some(span(value)),
-            other => panic!("no such key: {other}"),
-        }
-    }
-    for word in &args.plain {
-        match *word {
-            "kills" => definition.refresh_kills_token = true,
-            "narrows" => definition.scope_narrowing = ScopeNarrowing::PerRequest,
-            "client-credentials" => definition.flow = Flow::ClientCredentials,
-            "file" => definition.token_files = vec![testing::token_file()],
-            other => panic!("no such flag: {other}"),
-        }
-    }
-}
-
-/// `unlocked generation=3 rt=rt-3 at=at-3 life=1h age=10m intent=1 ago=5s …`; times lie before now.
-fn stored(args: &Args<'_>, clock: &Clock) -> Stored {
-    let now = clock.now();
-    let generation = args.number("generation").unwrap_or(0);
-    let before = |span: Duration| now.wall.0 - i64::try_from(span.as_millis()).expect("a short span");
-    let age = args.span("age").unwrap_or_default();
-    let made = before(age);
-    let ended =
-        args.named.get("ended").map(|why| Ended { at: made, why: (*why).replace('_', " "), held: args.has("held") });
-    let facts = Facts {
-        scopes: args.list("scopes"),
-        signed_in_at: made,
-        refreshed_at: made,
-        asked_at: if args.has("used") { made } else { 0 },
-        claims: args.named.get("sub").map(|subject| IdClaims {
-            issuer: "https://idp.example".into(),
-            subject: (*subject).to_owned(),
-            audience: vec!["client".into()],
-            expires_at: 0,
-            auth_time: None,
-            display_name: None,
-        }),
-        ended,
-        ..Facts::default()
-    };
-    let token = args.named.get("rt").map(|token| testing::seal(&secret(token)));
-    let grant = match args.named.get("unopenable") {
-        Some(why) => Some(Err((*why).replace('_', " "))),
-        None => (generation > 0 && !args.has("nothing")).then_some(Ok(StoredGrant {
-            generation,
-            token,
-            previous: None,
-            facts,
-        })),
-    };
-    let tokens = args.named.get("at").map(|token| NewToken {
-        key: TokenKey::DEFAULT,
-        token: Arc::new(secret(token)),
-        token_type: "Bearer".into(),
-        expiry: args.span("life").map(|life| {
-            let mut then = *clock;
-            (then.wall, then.passed) = (made, Duration::ZERO);
-            then.boot = clock.boot.saturating_sub(age);
-            then.now().plus(life)
-        }),
-        scopes: args.list("scopes"),
-        generation,
-        minted: Wall(made),
-    });
-    let intent = args.number("intent").map(|attempts| {
-        let ago = args.span("ago").unwrap_or_default();
-        Intent {
-            attempts: u32::try_from(attempts).expect("few attempts"),
-            generation: args.number("of").unwrap_or(generation),
-            token_hash: [0; 32],
-            wall: before(ago),
-            boot: u64::try_from(clock.boot.saturating_sub(ago).as_millis()).expect("a short span"),
-            boot_id: [if args.has("other-boot") { 0 } else { clock.boots }; 16],
-        }
-    });
-    Stored { generation, grant, intent, tokens: tokens.into_iter().collect(), foreign: args.has("foreign") }
-}
-
-fn login(args: &Args<'_>) -> Input {
-    let options = LoginOptions {
-        flow: (args.named.get("flow") == Some(&"device")).then_some(Flow::Device),
-        scopes: args.list("scopes"),
-        retry: args.has("retry"),
-        adopt: args.has("adopt"),
-        import: args.has("import"),
-        ..LoginOptions::default()
-    };
-    Input::LoginWanted { request: args.request(), options, entropy: testing::entropy(args.request()) }
-}
-
-fn discovered(args: &Args<'_>) -> Result<Arc<crate::oauth::Metadata>, DiscoveryFailed> {
-    match args.word(0) {
-        "failed" => Err(DiscoveryFailed { why: args.after(1), misconfigured: false }),
-        "wrong" => Err(DiscoveryFailed { why: args.after(1), misconfigured: true }),
-        _ => Ok(testing::metadata(args.has("promises-iss"))),
-    }
-}
-
-/// Keeps the compiler from forgetting what a sealed token is made of.
-#[test]
-fn the_models_sealing_goes_both_ways() {
-    let sealed: Sealed = testing::seal(&secret("rt-1"));
-    assert_eq!(testing::unseal(&sealed), "rt-1");
 }

@@ -4,11 +4,18 @@
 //! `TOKENKEEPER_SIM_SCHEDULES=1000000` for the long run; `TOKENKEEPER_SIM_SEED=n` replays one schedule with a trace. A
 //! seed that broke a rule becomes a test of its own below.
 
+mod world;
+
+mod acts;
+mod end;
+mod net;
+mod time;
+
 mod disk;
 mod referee;
 mod rng;
 mod server;
-mod world;
+mod trace;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

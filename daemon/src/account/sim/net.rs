@@ -1,0 +1,146 @@
+//! Between account, browser and server: what becomes of requests and answers on their way.
+
+use std::time::Duration;
+
+use super::super::testing::unseal;
+use super::super::*;
+use super::server::Reply;
+use super::world::{Asked, Event, Fate, SECOND, World};
+use crate::oauth::{Answer, Granted, Outcome};
+use crate::secret::Secret;
+
+impl World {
+    /// The person signs in, or not, or somebody meddles.
+    pub(super) fn browser(&mut self, request: RequestId) {
+        let query = |state: String| {
+            let code = format!("code-{}", request.0);
+            vec![("state".to_owned(), Secret::from(state)), ("code".to_owned(), Secret::from(code))]
+        };
+        let wait = self.rng.millis(1_000, 60_000);
+        match self.rng.below(12) {
+            0 => {}
+            1 => self.later_input(wait, Input::Redirected { request, query: query("guessed".into()) }),
+            n => {
+                self.referee.proper.insert(request);
+                let ours = || query(format!("state-{}", request.0));
+                self.later_input(wait, Input::Redirected { request, query: ours() });
+                if n == 2 {
+                    self.later_input(wait + SECOND, Input::Redirected { request, query: ours() });
+                }
+            }
+        }
+    }
+
+    /// A token request leaves.
+    pub(super) fn send(&mut self, ticket: Ticket, exchange: Exchange, timeout: Duration) {
+        let (asked, sent) = match exchange {
+            Exchange::Refresh { token, .. } => (Asked::Refresh(unseal(&token)), Some(unseal(&token))),
+            Exchange::Code { .. } => (Asked::Code, None),
+            Exchange::ClientCredentials { .. } => (Asked::Code, None),
+        };
+        let life = self.life;
+        let there =
+            if self.rng.once_in(self.faults.slow) { self.rng.millis(100, 40_000) } else { self.rng.millis(5, 200) };
+        if !self.network || self.rng.once_in(self.faults.lost.saturating_mul(2)) {
+            let outcome = match self.rng.once_in(5) {
+                true => Outcome::Portal { why: "a login page".into() },
+                false => Outcome::NotSent { why: "no route".into(), certificate: false },
+            };
+            let answer = Answer { refresh_token: None, outcome };
+            let input = Box::new(Input::Answered { ticket, answer });
+            return self.later(there.min(timeout), Event::Hear { life, input, sent });
+        }
+        let fate = if self.rng.once_in(self.faults.lost) {
+            self.rng.pick(&[Fate::AnswerLost, Fate::AnswerLost, Fate::Half, Fate::ServerError])
+        } else if self.rng.once_in(self.faults.refused) {
+            self.rng.pick(&[
+                Fate::TooMany,
+                Fate::TooMany,
+                Fate::Unexplained,
+                Fate::Denied,
+                Fate::Attention,
+                Fate::Moved,
+            ])
+        } else {
+            Fate::Answered
+        };
+        let due = self.time + timeout;
+        self.later(there, Event::Arrive { life, ticket, asked, fate, due });
+        // Whatever the server does, the keeper stops waiting.
+        if self.time + there >= due {
+            let outcome = Outcome::Ambiguous { why: "timed out after the request was sent".into() };
+            let input = Box::new(Input::Answered { ticket, answer: Answer { refresh_token: None, outcome } });
+            self.later(timeout, Event::Hear { life, input, sent });
+        }
+    }
+
+    pub(super) fn arrive(&mut self, life: u32, ticket: Ticket, asked: Asked, fate: Fate, due: Duration) {
+        let acts = matches!(fate, Fate::Answered | Fate::AnswerLost | Fate::Half);
+        let reply = acts.then(|| match &asked {
+            Asked::Refresh(token) => self.server.refresh(token, self.time),
+            Asked::Code => self.server.sign_in(self.time),
+        });
+        let sent = match asked {
+            Asked::Refresh(token) => Some(token),
+            Asked::Code => None,
+        };
+        if self.trace.is_some() {
+            let what = match &reply {
+                Some(Reply::Tokens { access, refresh }) => format!("{access} {refresh:?}"),
+                Some(Reply::InvalidGrant) => "invalid_grant".into(),
+                None => "does not act".into(),
+            };
+            self.note(&format!("server: {sent:?} {fate:?} {what}"));
+        }
+        let is_late = self.time >= due;
+        let rotated = matches!(&reply, Some(Reply::Tokens { refresh: Some(_), .. })) && sent.is_some();
+        // A request that crawls through the network past its timeout may even come after its own replay.
+        if acts && (is_late || life != self.life || (rotated && fate == Fate::AnswerLost)) {
+            self.lost_rotations += 1;
+        }
+        if is_late {
+            // The keeper has given up; its timeout is in the queue.
+            return;
+        }
+        let answer = self.answered(fate, reply);
+        let back = self.rng.millis(1, 100).min(due - self.time);
+        self.later(back, Event::Hear { life, input: Box::new(Input::Answered { ticket, answer }), sent });
+    }
+
+    pub(super) fn answered(&mut self, fate: Fate, reply: Option<Reply>) -> Answer {
+        let why = || format!("{fate:?}");
+        let none = |outcome| Answer { refresh_token: None, outcome };
+        match (fate, reply) {
+            (Fate::Answered, Some(Reply::Tokens { access, refresh })) => {
+                let granted = Granted {
+                    access_token: Secret::from(access),
+                    token_type: "Bearer".into(),
+                    lifetime: Some(self.server.lifetime),
+                    scopes: None,
+                    id_token: None,
+                    audience: Vec::new(),
+                    refresh_in: None,
+                    login_lifetime: None,
+                };
+                Answer { refresh_token: refresh.map(Secret::from), outcome: Outcome::Granted(Box::new(granted)) }
+            }
+            (Fate::Answered | Fate::Half, Some(Reply::InvalidGrant)) => {
+                none(Outcome::Ended { why: "invalid_grant".into() })
+            }
+            (Fate::Half, Some(Reply::Tokens { refresh, .. })) => {
+                Answer { refresh_token: refresh.map(Secret::from), outcome: Outcome::Ambiguous { why: why() } }
+            }
+            (Fate::TooMany, _) => {
+                let retry_after = Duration::from_secs(self.rng.pick(&[1, 60, 600]));
+                none(Outcome::NotProcessed { why: why(), retry_after })
+            }
+            (Fate::Unexplained, _) => none(Outcome::Unexplained { why: why() }),
+            (Fate::Denied, _) => none(Outcome::AccessDenied { why: why() }),
+            (Fate::Attention, _) => none(Outcome::Attention { why: why() }),
+            (Fate::Moved, _) => none(Outcome::Drift { why: why() }),
+            (Fate::AnswerLost | Fate::ServerError | Fate::Answered | Fate::Half, _) => {
+                none(Outcome::Ambiguous { why: why() })
+            }
+        }
+    }
+}
