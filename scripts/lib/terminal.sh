@@ -36,10 +36,10 @@ quietly() {
     "$@" >"$log" 2>&1 </dev/null &
     local child=$!
     while [[ -n $clear_line ]] && kill -0 $child 2>/dev/null; do
-        last=$(tail -n 1 "$log" | tr -d '\r\033' | sed 's/^ *//')
+        last=$({ grep -v '^ *$' "$log" || true; } | tail -n 1 | tr -d '\r\033' | sed 's/^ *//')
         last="$words  $(span $((SECONDS - began)))  $last"
         printf '%s%s %s' "$clear_line" "$cyan${signs[turn++ % 10]}$plain" "${last:0:$(($(columns) - 4))}"
-        sleep 0.1
+        sleep 0.2
     done
     if wait $child; then
         echo "$clear_line$green✓$plain $words $dim($(span $((SECONDS - began))))$plain"
