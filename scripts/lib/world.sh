@@ -70,8 +70,10 @@ begin_server() {
 
 shell_in_world() {
     echo
-    echo "This shell is in the demo's world; everything ends with it. Try ${bold}tokenkeeper status --watch$plain,"
-    echo "${bold}tokenkeeper help$plain, or ${bold}busctl --user introspect $bus_name $account_path$plain"
+    echo "This shell is in the demo's world; everything ends with it. Try:"
+    echo "   tokenkeeper status --watch"
+    echo "   $(bus_call_words)"
+    echo "   tokenkeeper help"
     echo
     PS1="(tokenkeeper demo) \\w\\$ " "$BASH" --norc || true
 }
