@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use tokenkeeper_config::{AccountName, Value};
 
+use super::errands::Errands;
 use super::handle::{Begun, Reply};
 use super::requests::Kind;
 use super::task::{Keeper, Report};
@@ -37,7 +38,7 @@ impl Keeper {
         let errands = self.errands.clone();
         tokio::spawn(async move {
             let result = errands.vault.add_slot(kind, opener).await.map(drop).map_err(slot_denied);
-            let _ = errands.reports.send(Report::Vault(VaultReport::Ended { request, result }));
+            errands.ended(request, result).await;
         });
     }
 
@@ -70,7 +71,7 @@ impl Keeper {
         let errands = self.errands.clone();
         tokio::spawn(async move {
             let result = errands.vault.rekey(opener).await.map_err(slot_denied);
-            let _ = errands.reports.send(Report::Vault(VaultReport::Ended { request, result }));
+            errands.ended(request, result).await;
         });
     }
 
@@ -93,8 +94,16 @@ impl Keeper {
             if result.is_ok() {
                 let _ = errands.reports.send(Report::SecretChanged { account });
             }
-            let _ = errands.reports.send(Report::Vault(VaultReport::Ended { request, result }));
+            errands.ended(request, result).await;
         });
+    }
+}
+
+impl Errands {
+    /// Whoever hears that the request has ended finds the slots as they are then.
+    async fn ended(&self, request: RequestId, result: Result<(), Denied>) {
+        let slots = self.vault.slots().await;
+        let _ = self.reports.send(Report::Vault(VaultReport::Ended { request, result, slots }));
     }
 }
 

@@ -42,8 +42,8 @@ pub(super) enum VaultReport {
     Locked,
     /// Its slots as they are now.
     Slots(Vec<SlotView>),
-    /// A request about a slot or a secret ended.
-    Ended { request: RequestId, result: Result<(), Denied> },
+    /// A request about a slot or a secret ended, and the slots as they are now.
+    Ended { request: RequestId, result: Result<(), Denied>, slots: Vec<SlotView> },
 }
 
 impl Gate {
@@ -84,13 +84,13 @@ impl Keeper {
             }
             VaultReport::Locked => self.locked(),
             VaultReport::Slots(slots) => self.gate.slots = slots,
-            VaultReport::Ended { request, result } => {
+            VaultReport::Ended { request, result, slots } => {
+                self.gate.slots = slots;
                 let state = match result {
                     Ok(()) => RequestState::Done { account: None, subject: None },
                     Err(denied) => RequestState::Failed(denied),
                 };
                 self.requests.end(request, state);
-                self.look_at_slots();
             }
         }
     }
