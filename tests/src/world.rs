@@ -151,6 +151,13 @@ impl World {
 
     /// The same with a command of one's own.
     pub async fn start_keeper_as(&mut self, command: Command) {
+        if let Err(log) = self.try_start_keeper_as(command).await {
+            panic!("the keeper did not come up:\n{log}");
+        }
+    }
+
+    /// The same where it may end instead of coming up: then what it logged is the error.
+    pub async fn try_start_keeper_as(&mut self, command: Command) -> Result<(), String> {
         let bus = DBusProxy::new(&self.connection).await.expect("the bus answers");
         let named = [(0, tokenkeeper::wire::BUS_NAME)];
         let mut owners = bus.receive_name_owner_changed_with_args(&named).await.expect("the bus answers");
@@ -162,12 +169,13 @@ impl World {
                 }
             }
         };
-        let up = tokio::select! {
-            done = tokio::time::timeout(PATIENCE, up) => done.is_ok(),
-            _ = keeper.ended() => false,
-        };
-        assert!(up, "the keeper did not come up:\n{}", keeper.log());
-        self.keeper = Some(keeper);
+        tokio::select! {
+            done = tokio::time::timeout(PATIENCE, up) => {
+                self.keeper = Some(keeper);
+                done.map_err(|_| self.keeper().log())
+            }
+            _ = keeper.ended() => Err(keeper.whole_log().await),
+        }
     }
 
     /// The keeper's command: in a container the tests may be root.

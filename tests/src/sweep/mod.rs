@@ -15,7 +15,7 @@ pub use disk::SmallDisk;
 pub use oracle::{Class, Oracle, Verdict};
 pub use spans::{from_answer_to_disk, newest_durable, percentile};
 pub use stage::{is_there, signed_in, start};
-pub use trace::{Injection, Strace, Tracing, cannot_attach, syscalls_in};
+pub use trace::{Injection, Strace, Tracing, cannot_attach, child_of, syscalls_in};
 
 /// How often to do it: what the environment says, or `few`.
 pub fn times(variable: &str, few: u64) -> u64 {

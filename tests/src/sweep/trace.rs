@@ -2,6 +2,7 @@
 //! or kills the keeper at them.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use tokio::process::{Child, Command};
 use crate::programs;
 
 /// One fault.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Injection {
     /// A system call's name, or several with commas.
     pub at: String,
@@ -48,18 +49,39 @@ pub struct Strace {
     output: PathBuf,
 }
 
+impl Tracing {
+    /// `strace` with the options for this, before `-p` or a program.
+    fn options(&self, injection: Option<&Injection>, output: &Path) -> Vec<OsString> {
+        let mut options: Vec<OsString> =
+            vec!["-f".into(), "-e".into(), format!("trace={}", self.calls.join(",")).into()];
+        options.extend(["-o".into(), output.into()]);
+        options.extend(self.files.iter().flat_map(|file| ["-P".into(), file.into()]));
+        options.extend(injection.iter().flat_map(|injection| ["-e".into(), injection.rule().into()]));
+        options
+    }
+
+    /// A command that runs another one under `strace` from its first instruction on.
+    pub fn around(&self, command: &Command, injection: Option<&Injection>, output: &Path) -> Command {
+        let inner = command.as_std();
+        let mut around = Command::new("strace");
+        around.arg("-qq").args(self.options(injection, output)).arg(inner.get_program()).args(inner.get_args());
+        around.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        around.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        around
+    }
+}
+
+/// The only child of a process: the program that an `strace` runs.
+pub fn child_of(pid: u32) -> Option<Pid> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    Pid::from_raw(children.split_whitespace().next()?.parse().ok()?)
+}
+
 impl Strace {
     /// Attaches to a process and all its threads. `output` takes what is traced.
     pub async fn attach(pid: u32, tracing: &Tracing, injection: Option<&Injection>, output: &Path) -> Self {
         let mut command = Command::new("strace");
-        command.args(["-f", "-p", &pid.to_string(), "-e", &format!("trace={}", tracing.calls.join(","))]);
-        command.arg("-o").arg(output);
-        for file in &tracing.files {
-            command.arg("-P").arg(file);
-        }
-        if let Some(injection) = injection {
-            command.args(["-e", &injection.rule()]);
-        }
+        command.args(tracing.options(injection, output)).args(["-p", &pid.to_string()]);
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
