@@ -4,9 +4,11 @@
 
 use std::process::Stdio;
 
+use tokenkeeper::LoginOptions;
 use tokenkeeper_tests::bus::Kind;
 use tokenkeeper_tests::programs;
 use tokenkeeper_tests::provider::{self, Provider};
+use tokenkeeper_tests::sweep::{Dice, is_there, newest_durable, say, start, times};
 use tokenkeeper_tests::world::World;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
@@ -61,6 +63,48 @@ async fn a_login_lives(kind: Kind, bus: &str) {
     assert_eq!(provider.userinfo(last.as_str()).await, 401, "{:?}", provider.events());
     let denied = world.token("work").await.expect_err("nobody is signed in");
     assert_eq!(denied.name(), Some(tokenkeeper::wire::ErrorName::LoginRequired));
+}
+
+/// The server ends the family of a token that comes twice: that may only ever be one whose answer had not reached the
+/// disk. A sixth of `TOKENKEEPER_KILLS` (5 unless told); `TOKENKEEPER_SEED` replays one run's moments.
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_nine_never_makes_it_end_a_login_whose_successor_was_durable() {
+    if let Some(why) = provider::missing() {
+        return eprintln!("skipped: {why}");
+    }
+    let (mut dice, seed) = Dice::new();
+    let kills = times("TOKENKEEPER_KILLS", 30) / 6;
+    let provider = Provider::start().await;
+    let mut world = World::bare().await;
+    world.init_vault().await;
+    start(&mut world).await;
+    add(&world, &provider, "kills").await;
+    let account = world.account("work").await;
+    let mut lost = 0;
+    for kill in 0..kills {
+        let story = format!("TOKENKEEPER_SEED={seed}, kill {kill}");
+        let before = account.status().await.expect("it exists").generation;
+        let caller = account.clone();
+        let refresh = tokio::spawn(async move { caller.refresh().await });
+        // Real time passes: the moment is what varies.
+        tokio::time::sleep(dice.micros(60_000)).await;
+        let log = world.take_keeper().kill().await;
+        drop(refresh.await);
+        start(&mut world).await;
+        if is_there(&account, &story).await {
+            continue;
+        }
+        assert!(newest_durable(&log) <= before, "{story}: the successor was durable:\n{log}");
+        lost += 1;
+        let login = account.login(LoginOptions::new().flow("browser")).await.expect("it begins");
+        let address = login.uri.expect("a browser login has an address");
+        provider::sign_in(&address, &programs::directory().join("pictures/signed-in-kills")).await;
+        login.request.wait().await.expect("signed in again");
+    }
+    assert_eq!(provider.count("grant.revoked"), lost, "{:?}", provider.events());
+    say(&format!(
+        "oidc-provider: {kills} kills (TOKENKEEPER_SEED={seed}), {lost} logins lost, each with its answer not yet durable"
+    ));
 }
 
 /// `tokenkeeper add`, and the browser at the address it prints.
