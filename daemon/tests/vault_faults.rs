@@ -58,6 +58,53 @@ fn every_storage_fault_leaves_the_last_durable_login() {
 }
 
 #[test]
+fn a_second_fault_while_the_first_is_dealt_with_loses_nothing_either() {
+    if !has_strace() {
+        return skip();
+    }
+    let mut runs = 0;
+    for nth in [1, 2, 5, 12] {
+        for first in [format!("fsync:error=EIO:when={nth}"), format!("fsync:error=EIO:when={nth}+1")] {
+            for second in ["rename:error=EIO:when=1+", "rename:error=ENOSPC:when=2", "ftruncate:error=EIO:when=1+"] {
+                check(&[&first, second], &mut runs);
+            }
+            for at in 1..=4 {
+                check(&[&first, &format!("rename:signal=KILL:when={at}")], &mut runs);
+                check(&[&first, &format!("unlink:signal=KILL:when={at}")], &mut runs);
+            }
+        }
+    }
+    say(&format!("runs with two faults, none of which lost a login: {runs}"));
+}
+
+fn check(faults: &[&str], runs: &mut u32) {
+    let home = vault();
+    let said = run(strace(faults), home.path(), "rotates");
+    judge(home.path(), &said, &format!("{}: {said}", faults.join(" and ")));
+    *runs += 1;
+}
+
+#[test]
+fn slots_and_the_vaults_key_change_as_a_whole_or_not_at_all() {
+    if !has_strace() {
+        return skip();
+    }
+    let mut runs = 0;
+    for call in ["fsync", "pwrite64"] {
+        for fault in ["error=EIO", "error=ENOSPC", "signal=KILL"] {
+            for nth in (1..=31).step_by(3) {
+                let home = vault();
+                let fault = format!("{call}:{fault}:when={nth}");
+                let said = run(strace(&[&fault]), home.path(), "rekeys");
+                judge(home.path(), "", &format!("{fault}: {said}"));
+                runs += 1;
+            }
+        }
+    }
+    say(&format!("runs with a fault under slot and key changes, none of which shut anybody out: {runs}"));
+}
+
+#[test]
 fn one_commit_takes_at_most_two_syncs() {
     if !has_strace() {
         return skip();
@@ -133,6 +180,20 @@ fn write_until_full(path: &Path) -> u64 {
         while file.write_all(&vec![7; size]).and_then(|()| file.sync_data()).is_ok() {}
     }
     file.metadata().expect("a file").len()
+}
+
+/// Not a test of its own: what strace runs.
+#[tokio::test]
+async fn probe_that_rekeys() {
+    let Some(home) = std::env::var_os(PROBE).map(PathBuf::from) else { return };
+    let Ok(vault) = Vault::open(&home.join("state"), Some(&home.join("run"))) else { return };
+    if vault.unlock(Opener::default()).await.is_ok() {
+        say(&format!("added: {:?}", vault.add_slot(SlotKind::Insecure, Opener::default()).await));
+        say(&format!("rekeyed: {:?}", vault.rekey(Opener::default()).await));
+        say(&format!("removed: {:?}", vault.remove_slot("insecure", Opener::default()).await));
+        say(&format!("rekeyed: {:?}", vault.rekey(Opener::default()).await));
+    }
+    vault.close().await;
 }
 
 /// Not a test of its own: what strace runs.
@@ -234,28 +295,35 @@ fn profile() -> BTreeMap<&'static str, usize> {
 
 /// Runs the probe with a fault injected into calls on the vault's files.
 fn probe(home: &Path, fault: &str) -> String {
-    let mut strace = Command::new("strace");
-    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={fault}")]);
+    let mut strace = strace(&[fault]);
     for name in ["vault.db", "vault.db-wal", "vault.db.new", "vault.db-wal.new", "ballast", "lock", ""] {
         strace.arg("-P").arg(home.join("state").join(name));
     }
-    run(strace, home)
+    run(strace, home, "rotates")
+}
+
+fn strace(faults: &[&str]) -> Command {
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-o", "/dev/null"]);
+    for fault in faults {
+        strace.args(["-e", &format!("inject={fault}")]);
+    }
+    strace
 }
 
 fn traced(home: &Path) -> (String, String) {
     let trace = home.join("trace");
-    let mut strace = Command::new("strace");
-    strace
-        .args(["-f", "-y", "-e", "trace=/sync,openat,pwrite64,write,pread64,ftruncate,rename,unlink", "-o"])
-        .arg(&trace);
-    let said = run(strace, home);
+    let mut strace = strace(&[]);
+    strace.args(["-y", "-e", "trace=/sync,openat,pwrite64,write,pread64,ftruncate,rename,unlink", "-o"]).arg(&trace);
+    let said = run(strace, home, "rotates");
     (said, std::fs::read_to_string(trace).expect("a trace"))
 }
 
-fn run(mut strace: Command, home: &Path) -> String {
+/// Runs the probe that does this under strace; gives what it said.
+fn run(mut strace: Command, home: &Path, does: &str) -> String {
     let output = strace
         .arg(std::env::current_exe().expect("this test"))
-        .args(["--exact", "probe_that_rotates", "--nocapture", "--test-threads=1"])
+        .args(["--exact", &format!("probe_that_{does}"), "--nocapture", "--test-threads=1"])
         .env(PROBE, home)
         .stderr(Stdio::null())
         .output()

@@ -108,16 +108,26 @@ impl Store {
             return Ok(());
         }
         let done = self.try_write(writes).or_else(|failure| {
-            tracing::warn!("cannot write the vault: {failure}");
             self.ballast.free();
             self.make_way(&failure);
             self.try_write(writes)
         });
+        self.tell(done.as_ref().err());
         done.map_err(|failure| self.failed(&failure))?;
         for account in std::mem::take(&mut self.sunk).into_keys() {
             self.sink.iter().for_each(|sink| sink.drop(&account));
         }
         Ok(())
+    }
+
+    /// Says in the log when the disk begins to refuse and when it stops, not at every attempt.
+    fn tell(&mut self, failure: Option<&Failure>) {
+        match (failure, self.refuses) {
+            (Some(failure), false) => tracing::error!("{}", self.cannot(&failure.to_string())),
+            (None, true) => tracing::info!("{} can be written again", self.path().display()),
+            (Some(_), true) | (None, false) => {}
+        }
+        self.refuses = failure.is_some();
     }
 
     fn try_write(&mut self, writes: &[Write<'_>]) -> Result<(), Failure> {

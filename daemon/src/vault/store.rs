@@ -27,6 +27,8 @@ pub(super) struct Store {
     pub(super) db: Option<Db>,
     /// Whether the files must get new inodes before anything is written.
     pub(super) suspect: bool,
+    /// Whether the last write failed, for the log.
+    pub(super) refuses: bool,
     pub(super) ballast: Ballast,
     runtime_dir: Option<PathBuf>,
     pub(super) sink: Option<Sink>,
@@ -56,6 +58,7 @@ impl Store {
             machine,
             db: None,
             suspect: false,
+            refuses: false,
             runtime_dir: runtime_dir.map(Path::to_owned),
             sink: None,
             sunk: BTreeMap::new(),
@@ -72,7 +75,11 @@ impl Store {
             return Ok(store);
         }
         match Db::open(&path).and_then(|db| Ok((db.vault()?, db))) {
-            Ok((Some(row), db)) => store.take(row, db),
+            Ok((Some(row), db)) => {
+                store.take(row, db);
+                let taken_back = store.take_sinks_back();
+                taken_back.map_err(|why| OpenError::Io { what: "read", path, why: why.to_string() })?;
+            }
             Ok((None, db)) => store.db = Some(db),
             Err(Fault::Newer(found)) => return Err(OpenError::Newer { path, found, known: super::db::FORMAT_VERSION }),
             Err(Fault::Disk(why)) => return Err(OpenError::Io { what: "open", path, why }),
@@ -98,22 +105,21 @@ impl Store {
         self.db = Some(db);
         self.ballast.keep();
         self.sink = Sink::of(self.runtime_dir.as_deref(), self.id);
-        self.take_sinks_back();
     }
 
     /// Recovers what was committed while the disk refused. If it still does, it stays in the sinks.
-    fn take_sinks_back(&mut self) {
+    fn take_sinks_back(&mut self) -> Result<(), Refused> {
         for (account, sunk) in self.sink.as_ref().map(Sink::all).unwrap_or_default() {
-            match self.row(&account, Kind::Grant) {
-                Ok(held) if !sunk.is_newer_than(held.as_ref()) => {
-                    self.sink.iter().for_each(|sink| sink.drop(&account));
-                }
-                Ok(_) | Err(_) => drop(self.sunk.insert(account, sunk)),
+            if sunk.is_newer_than(self.row(&account, Kind::Grant)?.as_ref()) {
+                self.sunk.insert(account, sunk);
+            } else {
+                self.sink.iter().for_each(|sink| sink.drop(&account));
             }
         }
         if let Err(why) = self.write(&[]) {
             tracing::warn!("the vault cannot take back what its disk refused before: {why}");
         }
+        Ok(())
     }
 
     pub(super) fn state(&self) -> VaultState {
@@ -196,7 +202,8 @@ impl Store {
         self.note(&slot.id, result.as_ref().map(|_| ()).map_err(Clone::clone));
         let (sealer, meta) = result?;
         self.foreign = meta.machine != self.machine_hash();
-        self.sealer = Some(sealer);
+        // One that is open already goes on: it may hold the former key.
+        self.sealer.get_or_insert(sealer);
         Ok(())
     }
 

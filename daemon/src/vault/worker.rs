@@ -94,6 +94,8 @@ fn run(mut store: Store, inbox: &mpsc::Receiver<(OwnedSemaphorePermit, Work)>, r
                 store.tidy();
             }
             Work::Close(reply) => {
+                // The runtime directory may end with the session: what is in the sinks goes home now if it can.
+                store.tidy();
                 drop(store);
                 room.close();
                 while room.available_permits() < QUEUE {

@@ -61,7 +61,7 @@ impl Db {
             Ok(Row {
                 kind,
                 generation: u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0),
-                binding: row.get(1)?,
+                binding: binding_of(row.get(1)?),
                 sealed: row.get(2)?,
             })
         });
@@ -75,7 +75,7 @@ impl Db {
             let kind: String = row.get(1)?;
             let kind = Kind::of_record(&kind).ok_or(rusqlite::Error::InvalidQuery)?;
             let generation = u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0);
-            Ok((row.get(0)?, Row { kind, generation, binding: row.get(3)?, sealed: row.get(4)? }))
+            Ok((row.get(0)?, Row { kind, generation, binding: binding_of(row.get(3)?), sealed: row.get(4)? }))
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -125,4 +125,9 @@ pub(super) fn insert_slot(conn: &Connection, slot: &SlotRow) -> rusqlite::Result
         params![slot.id, slot.kind, slot.params, slot.salt, slot.wrapped, slot.sum],
     )?;
     Ok(())
+}
+
+/// A binding of another length is that of no definition: one such row is no reason to refuse the others.
+fn binding_of(bytes: Vec<u8>) -> Binding {
+    bytes.try_into().unwrap_or([0; 32])
 }

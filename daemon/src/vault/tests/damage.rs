@@ -116,13 +116,15 @@ async fn a_row_moved_to_another_account_or_generation_does_not_open() {
         "UPDATE record SET account = 'other' WHERE account = 'work'",
         "UPDATE record SET generation = 7",
         "UPDATE record SET binding = zeroblob(32)",
+        "UPDATE record SET binding = zeroblob(31)",
+        "UPDATE record SET sealed = zeroblob(0)",
     ] {
         let (world, _) = closed().await;
         change_database(&world, swap);
         let vault = world.open();
         vault.unlock(Opener::default()).await.expect("it opens");
         let other: AccountName = if swap.contains("other") { "other".parse().expect("a name") } else { work() };
-        let binding = if swap.contains("binding") { [0; 32] } else { HERE };
+        let binding = if swap.contains("zeroblob(32)") { [0; 32] } else { HERE };
         let all = vault.load(vec![(other, binding)]).await.expect("open");
         assert!(all[0].1.grant.as_ref().is_some_and(Result::is_err), "{swap}");
     }
