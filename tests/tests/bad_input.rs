@@ -54,6 +54,18 @@ async fn an_http_issuer_that_is_no_loopback_is_refused() {
     assert_eq!(name(&refused), Some(ErrorName::Misconfigured));
 }
 
+#[tokio::test]
+async fn a_client_secret_file_that_is_not_there_is_a_fault_of_the_configuration() {
+    let idp = Idp::start(Settings::default()).await;
+    let missing = "client_id = \"basic\"\nclient_secret_file = \"/nonexistent/secret\"\n";
+    let world = World::with(&account_as("work", &idp, missing)).await;
+    let (page, outcome) = world.try_sign_in("work").await;
+    let refused = outcome.expect_err("there is no secret to show");
+    assert_eq!(name(&refused), Some(ErrorName::Misconfigured));
+    says(&refused.to_string(), &["/nonexistent/secret"]);
+    says(&page.body, &["/nonexistent/secret"]);
+}
+
 // --- servers
 
 #[tokio::test]

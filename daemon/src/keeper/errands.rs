@@ -70,7 +70,11 @@ impl Errands {
 
     async fn exchange(&self, who: &Errander, asked: Asked) -> Result<Answer, String> {
         let Asked { definition, metadata, exchange, timeout } = asked;
-        let client_secret = self.client_secret(&who.account, &definition).await?;
+        // A secret that cannot be had is no fault of the grant: it wants the configuration changed.
+        let client_secret = match self.client_secret(&who.account, &definition).await {
+            Ok(secret) => secret,
+            Err(why) => return Ok(Answer::without_token(Outcome::Misconfigured { why })),
+        };
         let client = Client { definition: &definition, metadata: &metadata, secret: client_secret.as_ref() };
         let opened = match &exchange {
             Exchange::Refresh { token, .. } => Some(self.reveal(who, token).await?),
