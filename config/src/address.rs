@@ -19,6 +19,9 @@ pub(crate) fn check_address(key: &str, text: &str) -> Result<Url, (String, Strin
     if url.fragment().is_some() {
         return wrong(format!("`{key}` contains a fragment"), "write the address without `#` and what follows");
     }
+    if !url.as_str().chars().all(may_stand_in_an_address) {
+        return wrong(format!("`{key}` has characters that no address may have"), "write them as % and two digits");
+    }
     match url.scheme() {
         "https" => Ok(url),
         "http" if is_loopback(&url) => Ok(url),
@@ -30,6 +33,11 @@ pub(crate) fn check_address(key: &str, text: &str) -> Result<Url, (String, Strin
             wrong(format!("`{key}` is a {} address", short(scheme)), "write an address that begins with https://")
         }
     }
+}
+
+/// RFC 3986 §2: the parser takes more than that, even in a host, and no request can be made to such an address.
+fn may_stand_in_an_address(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-._~:/?#[]@!$&'()*+,;=%".contains(c)
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -64,6 +72,8 @@ mod tests {
             "file:///etc/passwd",
             "//a.example",
             "https://",
+            "https://a}b.example",
+            "https://a.example/?b|c",
         ] {
             assert!(check_address("issuer", bad).is_err(), "{bad}");
         }

@@ -219,6 +219,10 @@ pub(super) fn check(url: &Url) -> Result<(), &'static str> {
     if url.fragment().is_some() {
         return Err("has a fragment");
     }
+    // `Url` takes hosts like `a}b`, which no request can be made to.
+    if url.as_str().parse::<http::Uri>().is_err() {
+        return Err("has characters that no address may have (RFC 3986)");
+    }
     Ok(())
 }
 

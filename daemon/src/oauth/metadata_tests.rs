@@ -55,6 +55,7 @@ fn an_issuer_that_may_not_be_asked_is_a_fault_of_the_configuration() {
         "http://as.example",
         "http://localhost:8080",
         "http://10.0.0.1",
+        "https://as}.example",
         "ftp://as.example",
         "as.example",
         "https://user@as.example",
@@ -101,6 +102,7 @@ fn every_endpoint_is_https_or_loopback() {
         for bad in [
             "http://as.example/x",
             "http://localhost/x",
+            "https://as}.example/x",
             "/x",
             "ftp://as.example/",
             "https://u:p@as.example/",
