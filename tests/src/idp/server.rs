@@ -13,9 +13,10 @@ use tokio_rustls::TlsAcceptor;
 use super::fault::{Endpoint, Fault};
 use super::ledger::{Event, Ledger};
 use super::settings::{Dialect, Settings};
-use super::store::Store;
+use super::store::{Login, Store};
 use super::wire::{Door, Plug};
 use super::{api, authorize, control, device, keys, metadata, revoke, token};
+use crate::clock;
 
 /// What the handlers share.
 pub(super) struct Shared {
@@ -161,6 +162,27 @@ impl Idp {
     /// What it received, committed and sent.
     pub fn ledger(&self) -> &Ledger {
         &self.shared.ledger
+    }
+
+    /// A refresh token as if somebody had signed in with this client.
+    ///
+    /// # Panics
+    /// If the settings say that logins bring none; a client's own login would be refused too.
+    pub fn refresh_token_for(&self, client: &str) -> String {
+        let settings = self.shared.settings();
+        let login = Login {
+            client: client.into(),
+            subject: settings.subject.clone(),
+            scopes: vec!["openid".into(), "offline_access".into()],
+            audience: None,
+            nonce: None,
+            redirect_uri: String::new(),
+            challenge: String::new(),
+            auth_time: clock::wall().as_secs(),
+            offline: true,
+        };
+        let now = u64::try_from(clock::wall().as_millis()).expect("this side of the far future");
+        self.shared.store().found(login, &settings, now).refresh_token.expect("the login is an offline one")
     }
 
     /// Every code and token it ever gave out: what must stand in no log, argument or core.
