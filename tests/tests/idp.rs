@@ -155,3 +155,57 @@ async fn a_person_may_refuse_and_a_server_may_keep_offline_access_to_itself() {
     idp.set(|settings| (settings.consent, settings.offline) = (Consent::Auto, Offline::Never));
     assert_eq!(login(&idp).await.get("refresh_token"), None);
 }
+
+#[tokio::test]
+async fn scripts_steer_it_by_the_control_door() {
+    let idp = Idp::start(Settings::default()).await;
+    let tokens = login(&idp).await;
+    let client = reqwest::Client::builder().no_proxy().build().expect("constants");
+    let door = |path: &str| format!("{}/control/{path}", idp.base());
+    let json = |request: reqwest::RequestBuilder, body: &'static str| {
+        request.header("content-type", "application/json").body(body).send()
+    };
+    let typo = json(client.patch(door("settings")), r#"{"access_lifetme": 5}"#).await.expect("answers");
+    assert_eq!(typo.status(), 400, "a typo does not pass");
+    let changed = json(client.patch(door("settings")), r#"{"access_lifetime": 5}"#).await.expect("answers");
+    assert_eq!(changed.status(), 200);
+    let planned = r#"{"at": "token", "deed": {"say": {"status": 503}}}"#;
+    assert_eq!(json(client.post(door("faults")), planned).await.expect("answers").status(), 204);
+    assert_eq!(refresh(&idp, refresh_token(&tokens)).await.expect("answers").0, 503);
+    let (_, fresh) = refresh(&idp, refresh_token(&tokens)).await.expect("answers");
+    assert_eq!(fresh["expires_in"], 5);
+    let ledger = client.get(door("ledger")).send().await.expect("answers").text().await.expect("text");
+    assert!(ledger.contains(&digest(refresh_token(&fresh))) && !ledger.contains(refresh_token(&fresh)));
+    client.post(door("revoke-all")).send().await.expect("answers");
+    assert_eq!(refresh(&idp, refresh_token(&fresh)).await.expect("answers").0, 400);
+}
+
+#[tokio::test]
+async fn a_device_is_told_to_wait_to_slow_down_and_then_let_in_with_auth0s_statuses() {
+    let idp = Idp::start(Settings { device_consent: None, ..Settings::auth0() }).await;
+    let client = reqwest::Client::builder().no_proxy().build().expect("constants");
+    let begin = client.post(format!("{}/oauth/device/code", idp.base())).body("client_id=desktop&scope=offline_access");
+    let begun = begin.send().await.expect("answers").bytes().await.expect("a body");
+    let begun: Value = serde_json::from_slice(&begun).expect("JSON");
+    let code = begun["device_code"].as_str().expect("a code");
+    let grant = "urn:ietf:params:oauth:grant-type:device_code";
+    let form = [("grant_type", grant), ("client_id", "desktop"), ("device_code", code)];
+    let poll = || post(&idp, &form);
+    let (status, pending) = poll().await.expect("answers");
+    assert_eq!((status, pending["error"].as_str()), (403, Some("authorization_pending")));
+    assert_eq!(poll().await.expect("answers").0, 429, "too soon");
+    let page = begun["verification_uri_complete"].as_str().expect("an address");
+    person::open(page).await.expect("answers");
+    let let_in = async {
+        loop {
+            let (status, tokens) = poll().await.expect("answers");
+            if status == 200 {
+                return tokens;
+            }
+            // Each early poll puts the next one off, as at a real server.
+            tokio::time::sleep(Duration::from_millis(1100)).await;
+        }
+    };
+    let tokens = tokio::time::timeout(Duration::from_secs(10), let_in).await.expect("let in");
+    assert!(refresh_token(&tokens).starts_with("rt_"));
+}
