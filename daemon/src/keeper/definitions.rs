@@ -155,10 +155,7 @@ impl Keeper {
 
     /// Logs out, then deletes the definition.
     pub(super) fn remove(&mut self, name: &AccountName, reply: Reply<()>) {
-        if !self.entries.contains_key(name) {
-            return drop(reply.send(Err(Denied::UnknownAccount(name.to_string()))));
-        }
-        if let Some(denied) = self.gate.denial() {
+        if let Err(denied) = self.admit(name) {
             return drop(reply.send(Err(denied)));
         }
         let own_file = self.definitions.own_file(name);

@@ -12,10 +12,7 @@ use crate::secret::Secret;
 
 impl Keeper {
     pub(super) fn begin_login(&mut self, account: AccountName, options: LoginOptions, reply: Reply<Begun>) {
-        if !self.entries.contains_key(&account) {
-            return drop(reply.send(Err(Denied::UnknownAccount(account.to_string()))));
-        }
-        if let Some(denied) = self.gate.denial() {
+        if let Err(denied) = self.admit(&account) {
             return drop(reply.send(Err(denied)));
         }
         let wants = vec![if options.import { "refresh_token" } else { "redirect_uri" }];

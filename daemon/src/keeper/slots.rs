@@ -76,10 +76,7 @@ impl Keeper {
     }
 
     pub(super) fn begin_secret(&mut self, account: AccountName, reply: Reply<Begun>) {
-        if !self.entries.contains_key(&account) {
-            return drop(reply.send(Err(Denied::UnknownAccount(account.to_string()))));
-        }
-        if let Some(denied) = self.gate.denial() {
+        if let Err(denied) = self.admit(&account) {
             return drop(reply.send(Err(denied)));
         }
         let expires = self.patience();

@@ -186,6 +186,14 @@ impl Keeper {
         }
     }
 
+    /// Whether an account may be asked for anything: it is there, and the vault is open.
+    pub(super) fn admit(&self, account: &AccountName) -> Result<(), Denied> {
+        if !self.entries.contains_key(account) {
+            return Err(Denied::UnknownAccount(account.to_string()));
+        }
+        self.gate.denial().map_or(Ok(()), Err)
+    }
+
     /// Lets a caller wait for one answer of an account.
     fn ask<T>(
         &mut self,
@@ -194,10 +202,7 @@ impl Keeper {
         waiting: impl FnOnce(Reply<T>) -> Waiting,
         input: impl FnOnce(crate::account::WaiterId) -> Input,
     ) {
-        if !self.entries.contains_key(account) {
-            return drop(reply.send(Err(Denied::UnknownAccount(account.to_string()))));
-        }
-        if let Some(denied) = self.gate.denial() {
+        if let Err(denied) = self.admit(account) {
             return drop(reply.send(Err(denied)));
         }
         let waiter = self.waiters.add(waiting(reply));
