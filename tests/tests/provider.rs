@@ -1,20 +1,21 @@
-//! The whole way with nothing of our own at the other end: `oidc-provider`, strict about refresh tokens, and a person
-//! who signs in with Chromium.
+//! The whole way with nothing of our own at the other end, and a person who signs in: at `oidc-provider`, strict about
+//! refresh tokens, with Chromium; at `django-oauth-toolkit`, which takes the one before the newest again for a while.
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use tokenkeeper::LoginOptions;
 use tokenkeeper_tests::bus::Kind;
 use tokenkeeper_tests::programs;
-use tokenkeeper_tests::provider::{self, Provider};
+use tokenkeeper_tests::provider::{Make, Provider};
 use tokenkeeper_tests::sweep::{Dice, is_there, newest_durable, say, start, times};
 use tokenkeeper_tests::world::{PATIENCE, World};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 #[tokio::test]
 async fn a_login_lives_under_dbus_daemon() {
-    a_login_lives(Kind::DbusDaemon, "dbus-daemon").await;
+    a_login_lives(Make::OidcProvider, Kind::DbusDaemon, "dbus-daemon").await;
 }
 
 #[tokio::test]
@@ -22,20 +23,25 @@ async fn a_login_lives_under_dbus_broker() {
     if !programs::has("dbus-broker") {
         return eprintln!("skipped: dbus-broker is not installed");
     }
-    a_login_lives(Kind::DbusBroker, "dbus-broker").await;
+    a_login_lives(Make::OidcProvider, Kind::DbusBroker, "dbus-broker").await;
 }
 
-async fn a_login_lives(kind: Kind, bus: &str) {
-    if let Some(why) = provider::missing() {
+#[tokio::test]
+async fn a_login_lives_at_a_server_with_a_grace_period() {
+    a_login_lives(Make::DjangoOauthToolkit, Kind::from_env(), "toolkit").await;
+}
+
+async fn a_login_lives(make: Make, kind: Kind, name: &str) {
+    if let Some(why) = make.missing() {
         return eprintln!("skipped: {why}");
     }
-    let provider = Provider::start().await;
+    let provider = Provider::start(make).await;
     let mut world = World::on(kind).await;
     world.init_vault().await;
     world.start_keeper().await;
 
     // A person adds an account, and signs in on the pages of the server.
-    add(&world, &provider, bus).await;
+    add(&world, make, &provider, name).await;
     let first = world.token("work").await.expect("signed in");
     assert_eq!(provider.userinfo(first.as_str()).await, 200);
 
@@ -56,7 +62,8 @@ async fn a_login_lives(kind: Kind, bus: &str) {
 
     let events = provider.events();
     assert_eq!(provider.count("refresh_token.consumed"), 4, "{events:?}");
-    assert!(!events.iter().any(|event| event.ends_with("error") || event == "grant.revoked"), "{events:?}");
+    let is_bad = |event: &String| event.ends_with("error") || event == REFUSED || event == "grant.revoked";
+    assert!(!events.iter().any(is_bad), "{events:?}");
 
     // Logging out ends the login at the server, and with it every token.
     account.logout().await.expect("revoked");
@@ -70,20 +77,52 @@ async fn a_login_lives(kind: Kind, bus: &str) {
 /// disk. A sixth of `TOKENKEEPER_KILLS` (5 unless told); `TOKENKEEPER_SEED` replays one run's moments.
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_nine_never_makes_it_end_a_login_whose_successor_was_durable() {
-    if let Some(why) = provider::missing() {
-        return eprintln!("skipped: {why}");
+    let Some(Sweep { provider, kills, lost, seed }) = sweep(Make::OidcProvider).await else { return };
+    assert_eq!(provider.count("grant.revoked"), lost, "{:?}", provider.events());
+    say(&format!(
+        "oidc-provider: {kills} kills (TOKENKEEPER_SEED={seed}), {lost} logins lost, each with its answer not yet durable"
+    ));
+}
+
+/// Whatever the moment, nobody has to sign in again: an answer that was lost is asked for once more in the grace period.
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_nine_costs_no_login_at_a_server_with_a_grace_period() {
+    let Some(Sweep { provider, kills, lost, seed }) = sweep(Make::DjangoOauthToolkit).await else { return };
+    assert_eq!((lost, provider.count(REFUSED)), (0, 0), "TOKENKEEPER_SEED={seed}: {:?}", provider.events());
+    let replays = provider.count("refresh_token.replayed");
+    say(&format!(
+        "django-oauth-toolkit: {kills} kills (TOKENKEEPER_SEED={seed}), {replays} answers asked for once more, 0 new logins"
+    ));
+}
+
+/// What django-oauth-toolkit's server tells of a refresh token that it did not take.
+const REFUSED: &str = "refresh_token.refused";
+
+struct Sweep {
+    provider: Provider,
+    kills: u64,
+    lost: usize,
+    seed: u64,
+}
+
+/// kill -9 at random moments around a refresh; `None` = not here, and why was said.
+async fn sweep(make: Make) -> Option<Sweep> {
+    if let Some(why) = make.missing() {
+        eprintln!("skipped: {why}");
+        return None;
     }
     let (mut dice, seed) = Dice::new();
     let kills = times("TOKENKEEPER_KILLS", 30) / 6;
-    let provider = Provider::start().await;
+    let provider = Provider::start(make).await;
     let mut world = World::bare().await;
     world.init_vault().await;
     start(&mut world).await;
-    add(&world, &provider, "kills").await;
+    let name = format!("kills-{}", make.name());
+    add(&world, make, &provider, &name).await;
     let account = world.account("work").await;
     let mut lost = 0;
     for kill in 0..kills {
-        let story = format!("TOKENKEEPER_SEED={seed}, kill {kill}");
+        let story = format!("{make:?}, TOKENKEEPER_SEED={seed}, kill {kill}");
         let before = account.status().await.expect("it exists").generation;
         let caller = account.clone();
         let refresh = tokio::spawn(async move { caller.refresh().await });
@@ -99,34 +138,38 @@ async fn kill_nine_never_makes_it_end_a_login_whose_successor_was_durable() {
         lost += 1;
         let login = account.login(LoginOptions::new().flow("browser")).await.expect("it begins");
         let address = login.uri.expect("a browser login has an address");
-        provider::sign_in(&address, &programs::directory().join("pictures/signed-in-kills")).await;
+        provider.sign_in(&address, &pictures(&name)).await;
         login.request.wait().await.expect("signed in again");
     }
-    assert_eq!(provider.count("grant.revoked"), lost, "{:?}", provider.events());
-    say(&format!(
-        "oidc-provider: {kills} kills (TOKENKEEPER_SEED={seed}), {lost} logins lost, each with its answer not yet durable"
-    ));
+    Some(Sweep { provider, kills, lost, seed })
 }
 
-/// `tokenkeeper add`, and the browser at the address it prints.
-async fn add(world: &World, provider: &Provider, bus: &str) {
-    let mut adding = world
-        .command(programs::ours("tokenkeeper"))
-        .args(["add", "work", "--issuer", provider.issuer(), "--client-id", "desktop", "--no-browser"])
-        .stdin(Stdio::null())
-        .spawn()
-        .expect("it can be started");
+/// `tokenkeeper add`, and the person at the address it prints.
+async fn add(world: &World, make: Make, provider: &Provider, name: &str) {
+    let issuer = provider.issuer();
+    let mut add = world.command(programs::ours("tokenkeeper"));
+    add.args(["add", "work", "--issuer", issuer, "--client-id", "desktop", "--no-browser"]).stdin(Stdio::null());
+    if make == Make::DjangoOauthToolkit {
+        // It knows no `offline_access`, and its OpenID metadata does not tell the rest.
+        add.args(["--scope", "openid"]);
+        add.args(["--set", "replay_window=\"30s\""]);
+        add.args(["--set", &format!("revocation_endpoint=\"{issuer}/revoke_token/\"")]);
+    }
+    let mut adding = add.spawn().expect("it can be started");
     let mut said = BufReader::new(adding.stderr.take().expect("it was piped")).lines();
     let address = loop {
         let line = said.next_line().await.expect("text").expect("it prints an address");
-        if line.starts_with(provider.issuer()) {
+        if line.starts_with(issuer) {
             break line;
         }
     };
-    let pictures = programs::directory().join("pictures").join(format!("signed-in-{bus}"));
-    let seen = provider::sign_in(&address, &pictures).await;
+    let seen = provider.sign_in(&address, &pictures(name)).await;
     assert_eq!(seen.heading, "You are signed in", "{}", seen.text);
     assert!(seen.text.contains("work"), "{}", seen.text);
     assert!(seen.outside.is_empty(), "the page asked other machines: {:?}", seen.outside);
     assert!(adding.wait().await.expect("it ends").success());
+}
+
+fn pictures(name: &str) -> PathBuf {
+    programs::directory().join("pictures").join(format!("signed-in-{name}"))
 }
