@@ -72,7 +72,7 @@ impl Account {
         let lineage = Lineage { token: sealed.or(kept), facts, worked: Age::new(&sent) };
         let subject = lineage.facts.claims.as_ref().map(|claims| claims.subject.clone());
         holding.generation = generation;
-        holding.trouble = Trouble::None;
+        let trouble = std::mem::replace(&mut holding.trouble, Trouble::None);
         if replaces_all {
             holding.tokens.clear();
         }
@@ -98,7 +98,7 @@ impl Account {
                 }
             }
             Source::Salvaged { why } => {
-                holding.trouble = Trouble::after_salvage(why, turn.now.boot.after(schedule::backoff(self.seed, 1)));
+                holding.trouble = trouble.salvaged(why, turn.now.boot, self.seed);
                 self.answer_after_failure(turn);
             }
             Source::Login { request } => {

@@ -7,7 +7,7 @@ use tokenkeeper_config::TokenKind;
 use super::codec;
 use super::effect::{Change, Notice};
 use super::errand::{Attempt, Fresh, Source};
-use super::holding::{Holding, Pause, Trouble};
+use super::holding::{Holding, Pause, Trouble, Waiting};
 use super::input::TokenKey;
 use super::machine::{Account, Server, Turn};
 use super::record::{Ended, Facts, NewGrant, NewToken, RefreshToken};
@@ -15,7 +15,7 @@ use super::schedule;
 use super::tokens::{Cached, Minted};
 use crate::oauth::{Granted, Metadata};
 use crate::secret::Secret;
-use crate::time::{Now, Wall};
+use crate::time::{Boot, Now, Wall};
 
 impl Account {
     pub(super) fn granted(
@@ -182,8 +182,16 @@ pub(super) fn id_token_cached(token: Secret, expires_at: u64, sent: &Now, genera
 }
 
 impl Trouble {
-    /// After an answer that had a refresh token and nothing else: soon again, with the new token.
-    pub(super) fn after_salvage(why: String, retry_at: crate::time::Boot) -> Self {
-        Self::Waiting(super::holding::Waiting { why, pause: Pause { failures: 1, until: retry_at, ordered: false } })
+    /// After an answer that had a refresh token and nothing else: soon again, with the new token; a server that goes on
+    /// so is asked ever more rarely, since each of its answers is one more rotation.
+    pub(super) fn salvaged(self, why: String, now: Boot, seed: u64) -> Self {
+        let mut pause = match self {
+            Self::Waiting(waiting) => waiting.pause,
+            Self::None | Self::Lost(_) | Self::Refused(_) | Self::Stopped { .. } | Self::Sealed { .. } => {
+                Pause::over(now)
+            }
+        };
+        pause.lengthen(now, None, seed);
+        Self::Waiting(Waiting { why, pause })
     }
 }

@@ -277,7 +277,8 @@ impl Pause {
     /// One more try did not reach the server. `wait` is the time that the server asked for.
     pub(super) fn lengthen(&mut self, now: Boot, wait: Option<Duration>, seed: u64) {
         self.failures += 1;
-        let until = now.after(wait.unwrap_or_else(|| super::schedule::backoff(seed, self.failures)));
+        // A server that names ten seconds again and again is not asked every ten seconds.
+        let until = now.after(wait.unwrap_or_default().max(super::schedule::backoff(seed, self.failures)));
         if !(self.ordered && self.until > until) {
             self.until = until;
             self.ordered = wait.is_some();

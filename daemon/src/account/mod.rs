@@ -43,6 +43,8 @@ mod scripts;
 mod sim;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod week;
 
 pub use denied::Denied;
 pub use effect::{Change, Effect, Exchange, Notice, Page, Progress, Served};

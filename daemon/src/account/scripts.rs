@@ -4,7 +4,7 @@
 //! `wait 10m` lets time pass and delivers `Due` whenever the account asked for it; answers and commits are given to the
 //! errand that was asked for last.
 
-mod words;
+pub(super) mod words;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -255,13 +255,7 @@ impl Story {
         let Some((ticket, change)) = self.saving.take() else {
             return Input::Saved { ticket: Ticket(0), sealed: None };
         };
-        let sealed = match change {
-            Change::Grant { grant: NewGrant { token: Some(RefreshToken::Fresh(token)), .. }, .. } => {
-                Some(testing::seal(&token))
-            }
-            Change::Grant { grant: NewGrant { token: Some(RefreshToken::Kept(sealed)), .. }, .. } => Some(sealed),
-            _ => None,
-        };
+        let sealed = testing::sealed_by(&change);
         Input::Saved { ticket, sealed }
     }
 

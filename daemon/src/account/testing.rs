@@ -125,6 +125,15 @@ pub(super) fn seal(token: &Secret) -> Sealed {
     Sealed([b"sealed:", token.reveal()].concat().into())
 }
 
+/// The refresh token as sealed by a commit, if it wrote one.
+pub(super) fn sealed_by(change: &Change) -> Option<Sealed> {
+    match change {
+        Change::Grant { grant: NewGrant { token: Some(RefreshToken::Fresh(token)), .. }, .. } => Some(seal(token)),
+        Change::Grant { grant: NewGrant { token: Some(RefreshToken::Kept(sealed)), .. }, .. } => Some(sealed.clone()),
+        _ => None,
+    }
+}
+
 /// The token in it.
 pub(super) fn unseal(sealed: &Sealed) -> String {
     let text = String::from_utf8_lossy(&sealed.0).into_owned();

@@ -1,69 +1,12 @@
-//! Every answer that a provider is known to give, one file each in `corpus/`: what is expected, a blank line, then the
-//! answer. Adding a case is adding a file. No sentence may hold a token: each of them has the word `canary` in it.
+//! Every answer of the corpus means what its file says. No sentence may hold a token: each of them has the word `canary`
+//! in it.
 
-use std::path::Path;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
-
 use super::*;
-use crate::oauth::testing;
+use crate::oauth::corpus::Case;
 
 const NOW: u64 = 1_792_567_680;
-
-/// A case: `key: value` lines, and the answer.
-struct Case {
-    name: String,
-    directives: Vec<(String, String)>,
-    sent: Sent,
-}
-
-impl Case {
-    fn read(path: &Path) -> Self {
-        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-        let text = std::fs::read_to_string(path).expect("a case");
-        let (head, answer) = text.split_once("\n\n").unwrap_or_else(|| panic!("{name}: no blank line"));
-        let directives = head.lines().filter(|line| !line.starts_with('#')).map(|line| {
-            let (key, value) = line.split_once(": ").unwrap_or_else(|| panic!("{name}: `{line}`"));
-            (key.to_owned(), value.to_owned())
-        });
-        Self { directives: directives.collect(), sent: sent(&name, answer), name }
-    }
-
-    fn get(&self, key: &str) -> Option<&str> {
-        self.directives.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
-    }
-}
-
-fn sent(name: &str, answer: &str) -> Sent {
-    let (head, body) = answer.split_once("\n\n").unwrap_or_else(|| panic!("{name}: no end of headers"));
-    let mut lines = head.lines();
-    let first = lines.next().unwrap_or_default();
-    let why = || "as.example broke off".to_owned();
-    match first {
-        "lost" => return Err(Fault::Lost { why: why() }),
-        "not sent" => return Err(Fault::NotSent { why: why(), certificate: false }),
-        "certificate" => return Err(Fault::NotSent { why: why(), certificate: true }),
-        _ => {}
-    }
-    let status = first.strip_prefix("HTTP/1.1 ").unwrap_or_else(|| panic!("{name}: `{first}`"));
-    let (status, cut) = status.strip_suffix(" (cut)").map_or((status, false), |status| (status, true));
-    let status: StatusCode = status.parse().expect("a status");
-    let body = Secret::copy_of(body.as_bytes());
-    if cut {
-        return Err(Fault::Broken { status, partial: body, why: why() });
-    }
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    for line in lines {
-        let (header, value) = line.split_once(": ").unwrap_or_else(|| panic!("{name}: `{line}`"));
-        response.headers_mut().insert(
-            header.parse::<HeaderName>().expect("a header's name"),
-            HeaderValue::from_str(value).expect("a header's value"),
-        );
-    }
-    Ok(response)
-}
 
 /// The outcome in a word, and its sentence.
 fn word(outcome: &Outcome) -> (&'static str, Option<&str>) {
@@ -100,32 +43,15 @@ fn seconds(span: Option<Duration>) -> String {
 
 #[test]
 fn every_known_answer_means_what_it_should() {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/oauth/corpus");
-    let mut paths: Vec<_> =
-        corpus.read_dir().expect("the corpus").map(|entry| entry.expect("an entry").path()).collect();
-    paths.sort();
-    assert!(paths.len() >= 150, "the corpus has shrunk to {}", paths.len());
-    let faults: Vec<String> = paths.iter().flat_map(|path| judge_case(Case::read(path))).collect();
+    let cases = Case::all();
+    assert!(cases.len() >= 150, "the corpus has shrunk to {}", cases.len());
+    let faults: Vec<String> = cases.iter().flat_map(judge_case).collect();
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
 /// What is not as the case says.
-fn judge_case(mut case: Case) -> Vec<String> {
-    let mut definition = testing::definition();
-    definition.token_path = case.get("token-path").map(str::to_owned);
-    definition.scope_separator = case.get("separator").map_or(' ', |text| text.chars().next().expect("a character"));
-    definition.assumed_lifetime = case.get("assumed").map(|text| Duration::from_secs(text.parse().expect("seconds")));
-    let kind = if case.get("kind") == Some("code") { Kind::Code } else { Kind::Refresh };
-    let sent_token = testing::secret("rt-sent-canary");
-    let context = AnswerContext {
-        definition: &definition,
-        host: "as.example",
-        kind,
-        wall: Wall::from_unix(NOW),
-        secrets: &[&sent_token],
-    };
-    let sent = std::mem::replace(&mut case.sent, Err(Fault::Lost { why: String::new() }));
-    let answer = read(sent, &context);
+fn judge_case(case: &Case) -> Vec<String> {
+    let answer = case.answer(&case.definition(), Wall::from_unix(NOW));
 
     let (outcome, why) = word(&answer.outcome);
     let mut seen = vec![("expect", outcome.to_owned()), ("refresh", reveal(answer.refresh_token.as_ref()))];
@@ -154,9 +80,9 @@ fn judge_case(mut case: Case) -> Vec<String> {
             fault(format!("{key} is `{value}`, expected `{}`", expected.unwrap_or_default()));
         }
     }
-    for (key, _) in &case.directives {
-        let known = ["why", "kind", "token-path", "separator", "assumed"].contains(&key.as_str());
-        if !known && !seen.iter().any(|(seen, _)| seen == key) {
+    for key in case.keys() {
+        let known = ["why", "kind", "token-path", "separator", "assumed"].contains(&key);
+        if !known && !seen.iter().any(|(seen, _)| *seen == key) {
             fault(format!("`{key}` is never judged"));
         }
     }

@@ -13,13 +13,13 @@ use crate::secret::Secret;
 use crate::time::Wall;
 
 /// A command's words: plain ones in order, `name=value` ones by name.
-pub(super) struct Args<'a> {
+pub(in super::super) struct Args<'a> {
     pub(super) plain: Vec<&'a str>,
     pub(super) named: BTreeMap<&'a str, &'a str>,
 }
 
 impl<'a> Args<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+    pub(in super::super) fn new(text: &'a str) -> Self {
         let (named, plain): (Vec<_>, Vec<_>) = text.split_whitespace().partition(|word| word.contains('='));
         Self { plain, named: named.into_iter().filter_map(|word| word.split_once('=')).collect() }
     }
@@ -126,7 +126,7 @@ pub(super) fn redefine(definition: &mut Definition, args: &Args<'_>) {
 }
 
 /// `unlocked generation=3 rt=rt-3 at=at-3 life=1h age=10m intent=1 ago=5s …`; times lie before now.
-pub(super) fn stored(args: &Args<'_>, clock: &Clock) -> Stored {
+pub(in super::super) fn stored(args: &Args<'_>, clock: &Clock) -> Stored {
     let now = clock.now();
     let generation = args.number("generation").unwrap_or(0);
     let before = |span: Duration| now.wall.0 - i64::try_from(span.as_millis()).expect("a short span");
