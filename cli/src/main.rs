@@ -44,38 +44,38 @@ fn is_help(error: &clap::Error) -> bool {
     error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
 }
 
-/// One thread is enough for one answer.
 fn run(command: Command) -> Result<ExitCode, Fault> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Fault::failure(format!("cannot start: {error}")))?;
-    runtime.block_on(answer(command))
-}
-
-async fn answer(command: Command) -> Result<ExitCode, Fault> {
     match command {
-        Command::Token(args) => token::print(args).await,
-        Command::Header(args) => token::header(args).await,
-        Command::Refresh(args) => token::refresh(args).await,
-        Command::Exec(args) => return exec::run(args).await,
-        Command::Setup(args) => setup::run(args).await,
-        Command::Add(args) => add::run(*args).await,
-        Command::Login(args) => login::run(args).await,
-        Command::Logout(args) => account::logout(&args.name).await,
-        Command::Remove(args) => account::remove(&args.name).await,
-        Command::Secret(args) => account::secret(&args.name).await,
-        Command::Reload => account::reload().await,
-        Command::Status(args) => show::status::run(args).await,
-        Command::Watch(args) => show::watch::run(args).await,
-        Command::Doctor(args) => return doctor::run(args).await,
+        Command::Token(args) => token::print(args),
+        Command::Header(args) => token::header(args),
+        Command::Refresh(args) => wait(token::refresh(args)),
+        Command::Exec(args) => return wait(exec::run(args)),
+        Command::Setup(args) => wait(setup::run(args)),
+        Command::Add(args) => wait(add::run(*args)),
+        Command::Login(args) => wait(login::run(args)),
+        Command::Logout(args) => wait(account::logout(&args.name)),
+        Command::Remove(args) => wait(account::remove(&args.name)),
+        Command::Secret(args) => wait(account::secret(&args.name)),
+        Command::Reload => wait(account::reload()),
+        Command::Status(args) => wait(show::status::run(args)),
+        Command::Watch(args) => wait(show::watch::run(args)),
+        Command::Doctor(args) => return wait(doctor::run(args)),
         Command::Providers(args) => show::providers::run(&args),
         Command::Config(ConfigCommand::Check) => show::config::check(),
-        Command::Lock => vault::lock().await,
-        Command::Unlock => vault::unlock().await,
-        Command::Slot(args) => vault::slot(args.command).await,
+        Command::Lock => wait(vault::lock()),
+        Command::Unlock => wait(vault::unlock()),
+        Command::Slot(args) => wait(vault::slot(args.command)),
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),
     }
     .map(|()| ExitCode::SUCCESS)
+}
+
+/// One thread is enough for one answer.
+fn wait<T>(answer: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fault::failure(format!("cannot start: {error}")))?;
+    runtime.block_on(answer)
 }

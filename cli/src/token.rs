@@ -1,6 +1,7 @@
-//! `token`, `header` and `refresh`. The shortest way there is: connect, one call, one write.
+//! `token`, `header` and `refresh`. The first two go the shortest way there is: no runtime, one question, one write.
 
-use tokenkeeper::{Account, TokenKind, TokenOptions};
+use tokenkeeper::{TokenKind, TokenOptions};
+use tokenkeeper_config::AccountName;
 use zeroize::Zeroizing;
 
 use crate::args::{Header, KindWord, Refresh, Token, Wanted};
@@ -11,13 +12,12 @@ use crate::{ask, link, say, span};
 ///
 /// # Errors
 /// What the keeper refused.
-pub(crate) async fn print(args: Token) -> Result<(), Fault> {
+pub(crate) fn print(args: Token) -> Result<(), Fault> {
     // Read before anything else: a missing file is found without a keeper.
     let rejected = args.rejected.as_deref().map(ask::secret_file).transpose()?;
-    let account = link::keeper().await?.account(args.name.as_str())?;
     let token = match rejected {
-        Some(rejected) => another(&account, &args.wanted, &rejected).await?,
-        None => account.token(options(&args.wanted)).await.map_err(Fault::about(&args.name))?,
+        Some(rejected) => another(&args.name, &args.wanted, &rejected)?,
+        None => current(&args.name, options(&args.wanted))?,
     };
     if args.json {
         return say::json(&in_json(&token));
@@ -32,9 +32,8 @@ pub(crate) async fn print(args: Token) -> Result<(), Fault> {
 ///
 /// # Errors
 /// What the keeper refused.
-pub(crate) async fn header(args: Header) -> Result<(), Fault> {
-    let account = link::keeper().await?.account(args.name.as_str())?;
-    let token = account.token(options(&args.wanted)).await.map_err(Fault::about(&args.name))?;
+pub(crate) fn header(args: Header) -> Result<(), Fault> {
+    let token = current(&args.name, options(&args.wanted))?;
     let line = Zeroizing::new(format!("Authorization: {} {}\n", scheme(token.token_type()), token.as_str()));
     say::answer(line.as_bytes())
 }
@@ -77,14 +76,17 @@ pub(crate) fn options(wanted: &Wanted) -> TokenOptions {
 
 /// Another token than the rejected one. A keeper that holds another already is asked for nothing more, so all who
 /// were refused with one token cost one refresh.
-async fn another(account: &Account, wanted: &Wanted, rejected: &[u8]) -> Result<tokenkeeper::Token, Fault> {
-    let about = Fault::about(account.name().to_owned());
-    let current = account.token(options(wanted)).await.map_err(&about)?;
-    if current.as_str().as_bytes() != rejected {
-        return Ok(current);
+fn another(name: &AccountName, wanted: &Wanted, rejected: &[u8]) -> Result<tokenkeeper::Token, Fault> {
+    let token = current(name, options(wanted))?;
+    if token.as_str().as_bytes() != rejected {
+        return Ok(token);
     }
-    let options = options(wanted).rejected(current.generation());
-    account.token(options).await.map_err(about)
+    current(name, options(wanted).rejected(token.generation()))
+}
+
+/// One token, by the shortest way.
+fn current(name: &AccountName, options: TokenOptions) -> Result<tokenkeeper::Token, Fault> {
+    tokenkeeper::once::token(name.as_str(), options).map_err(Fault::about(name))
 }
 
 /// The authentication scheme for a token type (RFC 6750 §2.1, RFC 9449 §7.1); servers answer `bearer` in any case.

@@ -31,7 +31,7 @@ pub struct Account {
 }
 
 /// How much longer than the keeper's own deadline a call may take: the time to start the keeper.
-const GRACE: Duration = Duration::from_secs(30);
+pub(crate) const GRACE: Duration = Duration::from_secs(30);
 
 impl Account {
     pub(crate) fn new(name: &str, link: Arc<Link>, proxy: AccountProxy<'static>) -> Self {

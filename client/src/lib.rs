@@ -41,6 +41,8 @@ mod error;
 #[cfg(feature = "tokio")]
 mod keeper;
 #[cfg(feature = "tokio")]
+pub mod once;
+#[cfg(feature = "tokio")]
 mod options;
 #[cfg(feature = "tokio")]
 mod request;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use zbus::Variant;
 
+use crate::wire::door::Lines;
 use crate::wire::proxy::Options;
 use crate::wire::{DEFAULT_MIN_VALIDITY, DEFAULT_TIMEOUT, MAX_TIMEOUT, key, word};
 
@@ -124,6 +125,24 @@ impl TokenOptions {
             options.insert(key::token::TIMEOUT, Variant::from(self.timeout));
         }
         options
+    }
+}
+
+impl TokenOptions {
+    /// The same for the keeper's own socket; `None` when something in it cannot stand in a line.
+    pub(crate) fn to_lines(&self, lines: &mut Lines) -> Option<()> {
+        let mut options: Vec<_> = self.to_wire().into_iter().collect();
+        options.sort_unstable_by_key(|(key, _)| *key);
+        for (key, value) in options {
+            match value {
+                Variant::Str(text) => lines.add(key, text.as_str())?,
+                Variant::U32(number) => lines.add(key, number)?,
+                Variant::U64(number) => lines.add(key, number)?,
+                // The one list there is.
+                _ => self.which.scopes.iter().try_for_each(|scope| lines.add(key, scope))?,
+            }
+        }
+        Some(())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sd_notify::NotifyState;
+use tokenkeeper::wire::door;
 use tokenkeeper_config::Places;
 use tokio::signal::unix::{SignalKind, signal};
 use zbus::fdo::{RequestNameFlags, RequestNameReply};
@@ -47,6 +48,13 @@ pub async fn serve(places: Places, report: harden::Report, log_level: crate::dbu
     // token is answered by a keeper that has its accounts.
     let _ = ready.await;
     let serving = crate::dbus::serve(&bus, handle.clone(), log_level).await?;
+    let door = door::path(|name| std::env::var_os(name), rustix::process::geteuid().as_raw());
+    if let Err(error) = serving.open_door(&door) {
+        tracing::warn!(
+            "programs that ask once take the longer way over the bus: could not listen at {}: {error}",
+            door.display()
+        );
+    }
     own_the_name(&bus).await?;
     notify(&[NotifyState::Ready]);
     tracing::info!("serving {}", tokenkeeper::wire::BUS_NAME);

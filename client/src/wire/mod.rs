@@ -3,6 +3,7 @@
 //! The daemon and the clients share this file, so there is one definition. It restates [`CONTRACT`]; additions are new
 //! keys, properties or methods, and nothing here is ever renamed.
 
+pub mod door;
 mod error_name;
 pub mod key;
 mod path;

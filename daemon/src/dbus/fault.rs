@@ -53,7 +53,10 @@ impl Fault {
         Self { name: "org.freedesktop.DBus.Error.PropertyReadOnly", message }
     }
 
-    #[cfg(test)]
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
     pub(super) fn message(&self) -> &str {
         &self.message
     }

@@ -108,6 +108,30 @@ pub(super) fn wanted(given: Dictionary<'_>) -> Result<Wanted, Fault> {
     })
 }
 
+/// The same options as lines at the door.
+pub(super) fn wanted_in_lines(pairs: &[(&str, &str)]) -> Result<Wanted, Fault> {
+    use key::token::{MIN_VALIDITY, REJECTED, SCOPES, TIMEOUT};
+    let mut given = Dictionary::new();
+    let mut scopes = Vec::new();
+    for (key, text) in pairs.iter().copied() {
+        let number = || text.parse::<u64>().map_err(|_| wrong_type(key, "a number"));
+        let value = match key {
+            SCOPES => {
+                scopes.push(text);
+                continue;
+            }
+            MIN_VALIDITY | TIMEOUT => Variant::from(u32::try_from(number()?).unwrap_or(u32::MAX)),
+            REJECTED => Variant::from(number()?),
+            _ => Variant::from(text),
+        };
+        given.insert(key, value);
+    }
+    if !scopes.is_empty() {
+        given.insert(SCOPES, Variant::from(scopes));
+    }
+    wanted(given)
+}
+
 /// The options of Refresh.
 pub(super) fn patience(given: Dictionary<'_>) -> Result<Duration, Fault> {
     Options::read(given, &[key::token::TIMEOUT])?.timeout()

@@ -80,6 +80,15 @@ impl Serving {
         drop(all);
     }
 
+    pub(super) fn keeper(&self) -> Handle {
+        self.0.keeper.clone()
+    }
+
+    /// A permit for each call under way.
+    pub(super) fn calls(&self) -> Arc<Semaphore> {
+        self.0.calls.clone()
+    }
+
     /// The keeper's end, as others see it.
     #[cfg(test)]
     pub(super) async fn close(self) {

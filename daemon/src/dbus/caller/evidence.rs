@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags, open, openat};
+use rustix::fs::{Mode, OFlags, open, openat, stat};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 /// A process that cannot be mistaken for another while it is held.
@@ -59,6 +59,17 @@ impl Process {
         poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) == Ok(0)
     }
 
+    /// Whether it is in our own mount namespace (namespaces(7)).
+    pub(super) fn shares_our_mounts(&self) -> bool {
+        let namespace = |process: &str| stat(format!("/proc/{process}/ns/mnt")).map(|at| (at.st_dev, at.st_ino));
+        matches!((namespace(&self.pid.to_string()), namespace("self")), (Ok(theirs), Ok(ours)) if theirs == ours)
+    }
+
+    /// The security module's label, where one is in force (apparmor(7): `/proc/PID/attr/current`).
+    pub(super) fn label(&self) -> Option<Vec<u8>> {
+        self.proc("attr/current").ok().map(|label| label.trim_end().as_bytes().to_vec())
+    }
+
     /// Looks at it.
     pub(super) fn look(&self, uid: Option<u32>, label: Option<&[u8]>) -> Evidence {
         let label = label.map(|bytes| String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned());
@@ -96,6 +107,13 @@ impl Process {
     fn proc(&self, name: &str) -> io::Result<String> {
         read(File::open(format!("/proc/{}/{name}", self.pid))?)
     }
+}
+
+/// Whether the other end of a connection is gone. (One that has only said all it has to say is not.)
+pub(super) fn has_hung_up(stream: &impl AsFd) -> bool {
+    // POLLHUP comes unasked (poll(2)).
+    let mut polled = [PollFd::new(stream, PollFlags::empty())];
+    poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
 }
 
 fn read(file: File) -> io::Result<String> {

@@ -7,10 +7,13 @@ mod evidence;
 mod verdict;
 
 use std::collections::HashMap;
+use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::net::sockopt::socket_peercred;
 use tokenkeeper::wire::ErrorName;
+use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use zbus::Connection;
 use zbus::fdo::ConnectionCredentials;
@@ -81,6 +84,22 @@ impl Callers {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Known>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Who is at the other end of a connection to the keeper's own socket, as the kernel says.
+pub(super) fn at_the_door(stream: &UnixStream) -> io::Result<Caller> {
+    let peer = socket_peercred(stream)?;
+    let process = evidence::Process::open(peer.pid.as_raw_pid().cast_unsigned())?;
+    // A sandbox may keep its programs from the bus and not from files. Whoever sees other mounts than we do asks there.
+    if !process.shares_our_mounts() {
+        return Ok(Caller::Unknown);
+    }
+    let evidence = process.look(Some(peer.uid.as_raw()), process.label().as_deref());
+    // As with the bus: a connection that is open after the process was pinned belongs to the pinned one.
+    if !process.lives() || evidence::has_hung_up(stream) {
+        return Err(io::Error::other("the caller ended while it was looked at"));
+    }
+    Ok(verdict::judge(&evidence, rustix::process::geteuid().as_raw()))
 }
 
 async fn ask(connection: &Connection, sender: &str) -> Result<Caller, Fault> {
