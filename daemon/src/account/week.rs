@@ -12,8 +12,8 @@ use super::scripts::words::{Args, stored};
 use super::testing::{Clock, sealed_by, unseal};
 use super::*;
 use crate::oauth::answer::{self, AnswerContext, Kind};
-use crate::oauth::corpus::Case;
-use crate::oauth::{Answer, Outcome, testing};
+use crate::oauth::testing::{self, Case};
+use crate::oauth::{Answer, Outcome};
 use crate::time::Boot;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -35,6 +35,6 @@ pub use client_auth::{CannotAsk, Client};
 pub use wire::{Answer, Fault, Granted, IdClaims, Metadata, Outcome, Request, Response, Sent};
 
 #[cfg(test)]
-pub(crate) mod corpus;
+mod corpus;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -6,6 +6,7 @@ use http::StatusCode;
 use tokenkeeper_config::{Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Switch};
 use url::Url;
 
+pub(crate) use super::corpus::Case;
 use super::{Metadata, Request, Response};
 use crate::secret::Secret;
 
