@@ -1,9 +1,10 @@
-//! The test server as a program: `idp [--port N] [--ledger FILE] [SETTINGS.json]` prints its issuer on a line of its
-//! own when it is ready, and serves until its standard input ends. `idp --visit ADDRESS` is a person at a browser
+//! The test server as a program: `idp [--port N] [--ledger FILE] [--given-out FILE] [SETTINGS.json]` prints its issuer on
+//! a line of its own when it is ready, and serves until its standard input ends; then it writes every code and token that
+//! it gave out, one to a line, for whoever looks for them where none may be. `idp --visit ADDRESS` is a person at a browser
 //! instead: it opens the address, is sent along, and prints the heading of the page where that ends.
 #![allow(clippy::print_stdout, reason = "the address is the answer")]
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut port = 0;
     let mut ledger: Option<PathBuf> = None;
+    let mut given_out: Option<PathBuf> = None;
     let mut settings = Settings::default();
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -31,6 +33,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
             "--port" => port = words.next().ok_or("--port wants a number")?.parse()?,
             "--visit" => return visit(&words.next().ok_or("--visit wants an address")?).await,
             "--ledger" => ledger = Some(words.next().ok_or("--ledger wants a file")?.into()),
+            "--given-out" => given_out = Some(words.next().ok_or("--given-out wants a file")?.into()),
             file => settings = serde_json::from_str(&std::fs::read_to_string(file)?)?,
         }
     }
@@ -38,6 +41,9 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     println!("{}", idp.issuer());
     // Whoever started us holds the other end: when it goes, so do we.
     tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
+    if let Some(file) = given_out {
+        std::fs::File::create(file)?.write_all(idp.given_out().join("\n").as_bytes())?;
+    }
     Ok(())
 }
 
