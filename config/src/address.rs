@@ -27,7 +27,7 @@ pub(crate) fn check_address(key: &str, text: &str) -> Result<Url, (String, Strin
         "http" if is_loopback(&url) => Ok(url),
         "http" => wrong(
             format!("`{key}` is http and not on this machine, so tokens would travel in the clear"),
-            "write https:// (http only with 127.0.0.1, [::1] or localhost)",
+            "write https:// (http only with 127.0.0.1 or [::1]; `localhost` is a name, and names can lead elsewhere)",
         ),
         scheme => {
             wrong(format!("`{key}` is a {} address", short(scheme)), "write an address that begins with https://")
@@ -44,8 +44,8 @@ fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => Ipv4Addr::is_loopback(&address),
         Some(Host::Ipv6(address)) => address == Ipv6Addr::LOCALHOST,
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
+        // RFC 8252 §8.3: what `localhost` resolves to is not up to this machine alone.
+        Some(Host::Domain(_)) | None => false,
     }
 }
 
@@ -55,14 +55,13 @@ mod tests {
 
     #[test]
     fn http_is_for_loopback_literals_only() {
-        for good in
-            ["https://a.example", "http://127.0.0.1", "http://127.9.9.9:1/x", "http://[::1]:80", "http://LOCALHOST:1"]
-        {
+        for good in ["https://a.example", "http://127.0.0.1", "http://127.9.9.9:1/x", "http://[::1]:80"] {
             assert!(check_address("issuer", good).is_ok(), "{good}");
         }
         for bad in [
             "http://a.example",
             "http://127.0.0.1.a.example",
+            "http://localhost:1",
             "http://localhost.a.example",
             "http://127.0.0.1@a.example",
             "http://[::ffff:127.0.0.1]",

@@ -142,7 +142,6 @@ fn the_issuer_is_kept_byte_for_byte() {
         "http://127.0.0.1:8080/x/",
         "http://127.9.9.9",
         "http://[::1]:80",
-        "http://localhost:1/",
     ] {
         let work = account(&format!("issuer = \"{issuer}\"\nclient_id = \"cli\""));
         assert_eq!(work.issuer.as_deref(), Some(issuer));
