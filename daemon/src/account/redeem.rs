@@ -88,19 +88,17 @@ impl Account {
         turn: &mut Turn<'_>,
     ) {
         let What::Code { request, nonce, scopes } = &attempt.what else { return };
+        // The server's wish to be left alone holds for whatever comes next, whether or not the login was given up.
+        if let Outcome::NotProcessed { why, retry_after } = &outcome {
+            self.not_reached(why.clone(), Some(*retry_after), turn);
+        }
         let is_awaited = self.login.as_ref().is_some_and(|login| login.request == *request);
         if !is_awaited {
             return turn.log("the answer to a login that was given up is not kept".to_owned());
         }
         let granted = match outcome {
             Outcome::Granted(granted) => *granted,
-            other => {
-                // The server's wish to be left alone holds for whatever comes next, too.
-                if let Outcome::NotProcessed { why, retry_after } = &other {
-                    self.not_reached(why.clone(), Some(*retry_after), turn);
-                }
-                return self.login_failed(*request, self.refusal(other), turn);
-            }
+            other => return self.login_failed(*request, self.refusal(other), turn),
         };
         match self.judge_login(&attempt, refresh_token.is_some(), &granted, nonce, turn) {
             Ok(claims) => {
