@@ -18,7 +18,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use super::caller;
+use super::caller::{self, MountId};
 use super::fault::Fault;
 use super::options;
 use super::serve::Serving;
@@ -55,6 +55,7 @@ impl Serving {
 
 async fn welcome(listener: UnixListener, keeper: Handle, calls: Arc<Semaphore>) {
     let places = Arc::new(Semaphore::new(MOST));
+    let home: Arc<[MountId]> = caller::home_mounts().into();
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -66,9 +67,9 @@ async fn welcome(listener: UnixListener, keeper: Handle, calls: Arc<Semaphore>) 
             }
         };
         let Ok(place) = places.clone().try_acquire_owned() else { continue };
-        let (keeper, calls) = (keeper.clone(), calls.clone());
+        let (keeper, calls, home) = (keeper.clone(), calls.clone(), home.clone());
         tokio::spawn(async move {
-            if let Err(why) = converse(stream, &keeper, &calls).await {
+            if let Err(why) = converse(stream, &home, &keeper, &calls).await {
                 tracing::debug!("the door was closed: {why}");
             }
             drop(place);
@@ -76,8 +77,8 @@ async fn welcome(listener: UnixListener, keeper: Handle, calls: Arc<Semaphore>) 
     }
 }
 
-async fn converse(mut stream: UnixStream, keeper: &Handle, calls: &Semaphore) -> io::Result<()> {
-    let caller = caller::at_the_door(&stream)?;
+async fn converse(mut stream: UnixStream, home: &[MountId], keeper: &Handle, calls: &Semaphore) -> io::Result<()> {
+    let caller = caller::at_the_door(&stream, home)?;
     if !caller.is_trusted() {
         return Err(io::Error::other(format!("{caller} asks on the bus")));
     }

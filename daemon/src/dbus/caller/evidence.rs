@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags, open, openat, stat};
+use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 /// A process that cannot be mistaken for another while it is held.
@@ -38,6 +38,24 @@ pub(super) enum Flatpak {
     Hidden,
 }
 
+/// A mount of one mount namespace: each namespace has its own (proc(5), mountinfo: the first field).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::dbus) struct MountId(u64);
+
+/// The mounts of programs that may be outside of every sandbox: this process's, and those of whoever started it, because
+/// a unit may give the keeper a view of its own.
+pub(in crate::dbus) fn home_mounts() -> Vec<MountId> {
+    let parent = rustix::process::getppid().map(|pid| pid.as_raw_pid().cast_unsigned());
+    [Some(std::process::id()), parent].into_iter().flatten().filter_map(root_mount).collect()
+}
+
+/// The mount at a process's root. The list of mounts can be read where `/proc/PID/ns` cannot: from another user namespace.
+fn root_mount(pid: u32) -> Option<MountId> {
+    let mounts = read(File::open(format!("/proc/{pid}/mountinfo")).ok()?).ok()?;
+    // The last one lies on top.
+    mounts.lines().rev().find(|line| line.split(' ').nth(4) == Some("/"))?.split(' ').next()?.parse().ok().map(MountId)
+}
+
 /// The most that is read of a file: `.flatpak-info` is short, a list of mounts can be long.
 const MOST: u64 = 1 << 20;
 
@@ -59,10 +77,9 @@ impl Process {
         poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) == Ok(0)
     }
 
-    /// Whether it is in our own mount namespace (namespaces(7)).
-    pub(super) fn shares_our_mounts(&self) -> bool {
-        let namespace = |process: &str| stat(format!("/proc/{process}/ns/mnt")).map(|at| (at.st_dev, at.st_ino));
-        matches!((namespace(&self.pid.to_string()), namespace("self")), (Ok(theirs), Ok(ours)) if theirs == ours)
+    /// Its root's mount.
+    pub(super) fn root_mount(&self) -> Option<MountId> {
+        root_mount(self.pid)
     }
 
     /// The security module's label, where one is in force (apparmor(7): `/proc/PID/attr/current`).
@@ -147,6 +164,15 @@ mod tests {
         let process = Process::open(child.id()).expect("it is ours, so its id stays taken until we wait");
         child.wait().expect("it ends");
         assert!(!process.lives());
+    }
+
+    #[test]
+    fn a_child_has_the_mounts_of_its_parent() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep runs");
+        let process = Process::open(child.id()).expect("it runs");
+        let root = process.root_mount().expect("it has a root");
+        assert!(home_mounts().contains(&root));
+        child.kill().and_then(|()| child.wait()).expect("it is ours");
     }
 
     #[test]

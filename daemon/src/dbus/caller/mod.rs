@@ -19,6 +19,7 @@ use zbus::Connection;
 use zbus::fdo::ConnectionCredentials;
 
 use super::fault::Fault;
+pub(super) use evidence::{MountId, home_mounts};
 pub(super) use verdict::Caller;
 
 /// How many callers are remembered. Entries go with their connections; the bound is for a bus that forgets to say so.
@@ -87,11 +88,11 @@ impl Callers {
 }
 
 /// Who is at the other end of a connection to the keeper's own socket, as the kernel says.
-pub(super) fn at_the_door(stream: &UnixStream) -> io::Result<Caller> {
+pub(super) fn at_the_door(stream: &UnixStream, home: &[MountId]) -> io::Result<Caller> {
     let peer = socket_peercred(stream)?;
     let process = evidence::Process::open(peer.pid.as_raw_pid().cast_unsigned())?;
-    // A sandbox may keep its programs from the bus and not from files. Whoever sees other mounts than we do asks there.
-    if !process.shares_our_mounts() {
+    // A sandbox may keep its programs from the bus and not from files. Whoever has other mounts asks there.
+    if !process.root_mount().is_some_and(|root| home.contains(&root)) {
         return Ok(Caller::Unknown);
     }
     let evidence = process.look(Some(peer.uid.as_raw()), process.label().as_deref());
