@@ -8,9 +8,10 @@ use http::{HeaderMap, StatusCode, header};
 use tokenkeeper_config::Definition;
 
 use super::body::{self, Body};
-use super::classify::{self, Meaning, Refusal};
+use super::classify::{self, Refusal};
 use super::granted;
 use super::json::Json;
+use super::meaning::Meaning;
 use super::retry;
 use super::text;
 use super::wire::{Answer, Fault, Outcome, Response, Sent};

@@ -1,36 +1,8 @@
-//! What a refusal means: the error code, in the words of RFC 6749 §5.2 and its extensions and in those of vendors
-//! (oauth: sections 1.5, 3 and 5). One table; the caller adds what the status says.
+//! Finds the refusal in an answer, wherever servers put it, and judges it by its code and by what stands beside the
+//! code. The caller adds what the status says.
 
 use super::json::Json;
-
-/// What a server's error means for the login.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Meaning {
-    /// Try later; nothing was done.
-    NotProcessed,
-    /// The server broke; nobody knows what it did.
-    Broke,
-    /// The grant or code is dead.
-    Ended,
-    /// The person is wanted.
-    Attention,
-    /// Somebody decided no.
-    AccessDenied,
-    /// The client is not set up right.
-    Misconfigured,
-    /// The request was wrong.
-    BadRequest,
-    /// The audience or resource was wrong.
-    BadTarget,
-    /// Another proof is wanted (RFC 9449 §8).
-    Nonce,
-    /// Nobody has decided yet (RFC 8628 §3.5).
-    Pending,
-    /// Poll less often (RFC 8628 §3.5).
-    SlowDown,
-    /// A code that says nothing to us, or none.
-    Unknown,
-}
+use super::meaning::Meaning;
 
 /// An error as a server spelt it. Both texts are raw: to be quoted before anybody sees them.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,7 +25,7 @@ pub(super) fn refusal(fields: &Json) -> Option<Refusal> {
         return Some(judge(code, text, fields));
     }
     for code in vague_codes(fields) {
-        let meaning = meaning_of(&normal(&code));
+        let meaning = Meaning::of_code(&code);
         if meaning != Meaning::Unknown {
             return Some(Refusal { meaning, code, text });
         }
@@ -69,15 +41,15 @@ pub(super) fn refusal(fields: &Json) -> Option<Refusal> {
 
 /// A refusal in a body that is plain text: a known code, or a sentence that leaves no doubt.
 pub(super) fn plain(text: &str) -> Refusal {
-    let meaning = match meaning_of(&normal(text)) {
-        Meaning::Unknown => by_text(text).unwrap_or(Meaning::Unknown),
+    let meaning = match Meaning::of_code(text) {
+        Meaning::Unknown => Meaning::of_text(text).unwrap_or(Meaning::Unknown),
         known => known,
     };
     Refusal { meaning, code: String::new(), text: text.to_owned() }
 }
 
 fn judge(code: String, text: String, fields: &Json) -> Refusal {
-    let by_code = meaning_of(&normal(&code));
+    let by_code = Meaning::of_code(&code);
     let meaning = if throttled(fields) { Meaning::NotProcessed } else { refine(by_code, &text, fields) };
     Refusal { meaning, code, text }
 }
@@ -140,124 +112,16 @@ fn description(fields: &Json) -> String {
     direct.or_else(inner).or_else(listed).unwrap_or_default().to_owned()
 }
 
-/// Codes are compared in lower case with `_` for what separates words.
-fn normal(code: &str) -> String {
-    let code = code.trim();
-    if code.len() > 100 {
-        return String::new();
-    }
-    code.to_ascii_lowercase().replace(['-', ' ', '.'], "_")
-}
-
-fn meaning_of(code: &str) -> Meaning {
-    match code {
-        "temporarily_unavailable"
-        | "too_many_requests"
-        | "too_many_attempts"
-        | "rate_limited"
-        | "ratelimited"
-        | "rate_limit"
-        | "rate_limit_exceeded"
-        | "rate_limit_error"
-        | "quota_exceeded"
-        | "throttled"
-        | "service_unavailable"
-        | "e0000047" => Meaning::NotProcessed,
-        "slow_down" => Meaning::SlowDown,
-        "authorization_pending" => Meaning::Pending,
-        "server_error"
-        | "internal_error"
-        | "internal_server_error"
-        | "fatal_error"
-        | "request_timeout"
-        | "bad_gateway"
-        | "gateway_timeout" => Meaning::Broke,
-        "invalid_grant"
-        | "invalid_refresh_token"
-        | "bad_refresh_token"
-        | "refresh_token_expired"
-        | "refresh_token_reused"
-        | "refresh_token_invalidated"
-        | "refresh_token_invalid"
-        | "refresh_token_revoked"
-        | "expired_refresh_token"
-        | "expired_token"
-        | "token_expired"
-        | "token_revoked"
-        | "token_inactive"
-        | "token_not_found"
-        | "invalid_token"
-        | "session_expired"
-        | "session_not_found"
-        | "account_inactive"
-        | "bad_verification_code"
-        | "bad_auth_code"
-        | "invalid_code"
-        | "code_already_used"
-        | "code_expired" => Meaning::Ended,
-        "interaction_required"
-        | "login_required"
-        | "consent_required"
-        | "mfa_required"
-        | "account_selection_required"
-        | "insufficient_user_authentication"
-        | "unmet_authentication_requirements"
-        | "reauth_required"
-        | "reauthentication_required"
-        | "unverified_user_email"
-        | "password_expired"
-        | "user_password_expired"
-        | "invalid_rapt"
-        | "rapt_required" => Meaning::Attention,
-        "access_denied" | "authorization_declined" => Meaning::AccessDenied,
-        "invalid_client"
-        | "unauthorized_client"
-        | "unsupported_grant_type"
-        | "unsupported_response_type"
-        | "incorrect_client_credentials"
-        | "bad_client_id"
-        | "bad_client_secret"
-        | "invalid_client_id"
-        | "invalid_client_secret"
-        | "disabled_client"
-        | "deleted_client"
-        | "org_internal"
-        | "admin_policy_enforced"
-        | "redirect_uri_mismatch"
-        | "bad_redirect_uri"
-        | "invalid_redirect_uri"
-        | "device_flow_disabled" => Meaning::Misconfigured,
-        "invalid_scope"
-        | "insufficient_scope"
-        | "invalid_request"
-        | "invalid_dpop_proof"
-        | "unsupported_token_type" => Meaning::BadRequest,
-        "invalid_target" | "invalid_resource" => Meaning::BadTarget,
-        "use_dpop_nonce" => Meaning::Nonce,
-        _ => Meaning::Unknown,
-    }
-}
-
 /// Where a code alone would mislead: details that vendors put beside it.
 fn refine(by_code: Meaning, text: &str, fields: &Json) -> Meaning {
-    // Google's `error_subtype` (a Workspace wants the person again), Entra's `suberror`.
-    let detail = fields.text("error_subtype").or_else(|| fields.text("suberror")).map(normal).unwrap_or_default();
-    let person = matches!(
-        detail.as_str(),
-        "invalid_rapt"
-            | "rapt_required"
-            | "basic_action"
-            | "additional_action"
-            | "message_only"
-            | "consent_required"
-            | "user_password_expired"
-            | "protection_policy_required"
-    );
+    // Google's `error_subtype`, Entra's `suberror`.
+    let detail = fields.text("error_subtype").or_else(|| fields.text("suberror"));
+    let person = detail.is_some_and(Meaning::detail_wants_person);
     match by_code {
         Meaning::Ended | Meaning::Unknown if person => Meaning::Attention,
         // X and Atlassian say it of a dead token; the code alone would blame the configuration.
         Meaning::BadRequest | Meaning::Misconfigured | Meaning::AccessDenied | Meaning::Unknown => {
-            by_text(text).unwrap_or(by_code)
+            Meaning::of_text(text).unwrap_or(by_code)
         }
         _ => by_code,
     }
@@ -271,28 +135,6 @@ fn throttled(fields: &Json) -> bool {
     }
 }
 
-/// The few sentences that leave no doubt. Texts are no contract, so they only correct codes that would mislead.
-fn by_text(text: &str) -> Option<Meaning> {
-    let text = text.to_ascii_lowercase();
-    let has = |word: &str| text.contains(word);
-    if has("too many requests") || has("rate limit") {
-        return Some(Meaning::NotProcessed);
-    }
-    // X's whole explanation.
-    if has("value passed for the token was invalid") {
-        return Some(Meaning::Ended);
-    }
-    let names_token = has("refresh token") || has("refresh_token") || has("refreshtoken");
-    let says_dead =
-        ["invalid", "expired", "revoked", "reuse", "unknown", "not found", "not exist", "already been used"]
-            .iter()
-            .any(|word| has(word));
-    // "Missing or invalid parameter: refresh_token" is about the request.
-    let about_request =
-        has("missing") || has("required") || has("parameter") || has("grant_type") || has("not allowed");
-    (names_token && says_dead && !about_request).then_some(Meaning::Ended)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -303,46 +145,6 @@ mod tests {
 
     fn meaning(text: &str) -> Meaning {
         read(text).unwrap_or_else(|| panic!("no refusal: {text}")).meaning
-    }
-
-    #[test]
-    fn every_code_has_its_meaning() {
-        use Meaning::*;
-        for (codes, expected) in [
-            (
-                "temporarily_unavailable too_many_requests too_many_attempts rate_limited ratelimited rate_limit rate_limit_exceeded rate_limit_error quota_exceeded throttled service_unavailable E0000047",
-                NotProcessed,
-            ),
-            ("slow_down", SlowDown),
-            ("authorization_pending", Pending),
-            (
-                "server_error internal_error internal_server_error fatal_error request_timeout bad_gateway gateway_timeout",
-                Broke,
-            ),
-            (
-                "invalid_grant invalid_refresh_token bad_refresh_token refresh_token_expired refresh_token_reused refresh_token_invalidated refresh_token_invalid refresh_token_revoked expired_refresh_token expired_token token_expired token_revoked token_inactive token_not_found invalid_token session_expired session_not_found account_inactive bad_verification_code BAD_AUTH_CODE BAD_REFRESH_TOKEN invalid_code code_already_used code_expired",
-                Ended,
-            ),
-            (
-                "interaction_required login_required consent_required mfa_required account_selection_required insufficient_user_authentication unmet_authentication_requirements reauth_required reauthentication_required unverified_user_email password_expired user_password_expired invalid_rapt rapt_required",
-                Attention,
-            ),
-            ("access_denied authorization_declined", AccessDenied),
-            (
-                "invalid_client unauthorized_client unsupported_grant_type unsupported_response_type incorrect_client_credentials bad_client_id BAD_CLIENT_SECRET invalid_client_id invalid_client_secret disabled_client deleted_client org_internal admin_policy_enforced redirect_uri_mismatch bad_redirect_uri invalid_redirect_uri device_flow_disabled",
-                Misconfigured,
-            ),
-            ("invalid_scope insufficient_scope invalid_request invalid_dpop_proof unsupported_token_type", BadRequest),
-            ("invalid_target invalid_resource", BadTarget),
-            ("use_dpop_nonce", Nonce),
-            ("Unauthorized unauthorized Forbidden brand_new_error", Unknown),
-        ] {
-            for code in codes.split(' ') {
-                assert_eq!(meaning(&format!(r#"{{"error":"{code}"}}"#)), expected, "{code}");
-            }
-        }
-        assert_eq!(meaning(r#"{"error":"Access Denied"}"#), AccessDenied);
-        assert_eq!(meaning(r#"{"error":"Invalid-Grant "}"#), Ended);
     }
 
     #[test]

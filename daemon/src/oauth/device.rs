@@ -9,10 +9,11 @@ use url::Url;
 
 use super::answer::{self, AnswerContext};
 use super::body::Body;
-use super::classify::{self, Meaning};
+use super::classify;
 use super::client_auth::{CannotAsk, Client};
 use super::form::Form;
 use super::json::Json;
+use super::meaning::Meaning;
 use super::wire::{Answer, Outcome, Request, Sent};
 use super::{metadata, text, token_request};
 use crate::secret::Secret;

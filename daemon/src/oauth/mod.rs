@@ -19,6 +19,7 @@ pub mod answer;
 mod body;
 mod classify;
 mod granted;
+mod meaning;
 mod retry;
 
 pub mod device;
