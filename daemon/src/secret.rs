@@ -76,4 +76,11 @@ mod tests {
         assert!(!secret.same_as(b"rt-11"));
         assert!(secret.duplicate().same_as(secret.reveal()));
     }
+
+    #[test]
+    fn knows_its_length() {
+        assert_eq!(Secret::from(String::from("rt-1")).len(), 4);
+        assert!(!Secret::from(String::from("rt-1")).is_empty());
+        assert!(Secret::new(Vec::new()).is_empty());
+    }
 }

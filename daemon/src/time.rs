@@ -130,12 +130,15 @@ mod tests {
         let moment = at(100, 1_000, 1).plus(Duration::from_secs(300));
         assert_eq!(at(110, 90_000, 1).until(&moment), Duration::ZERO, "set a day ahead");
         assert_eq!(at(110, 500, 1).until(&moment), Duration::from_secs(290), "set back");
+        assert_eq!(at(110, 1_070, 1).until(&moment), Duration::from_secs(290), "a minute is no disagreement yet");
+        assert_eq!(at(110, 1_071, 1).until(&moment), Duration::from_secs(229), "a second more is");
     }
 
     #[test]
     fn after_a_reboot_the_wall_clock_counts_unless_it_was_set_back() {
         let moment = at(100, 1_000, 1).plus(Duration::from_secs(300));
         assert_eq!(at(5, 1_100, 2).until(&moment), Duration::from_secs(200));
+        assert_eq!(at(5, 1_000, 2).until(&moment), Duration::from_secs(300), "in the second of its making");
         assert_eq!(at(5, 999, 2).until(&moment), Duration::ZERO);
     }
 }

@@ -81,7 +81,7 @@ fn judge_case(case: &Case) -> Vec<String> {
         }
     }
     for key in case.keys() {
-        let known = ["why", "kind", "token-path", "separator", "assumed"].contains(&key);
+        let known = ["why", "says", "kind", "token-path", "separator", "assumed"].contains(&key);
         if !known && !seen.iter().any(|(seen, _)| *seen == key) {
             fault(format!("`{key}` is never judged"));
         }
@@ -92,6 +92,9 @@ fn judge_case(case: &Case) -> Vec<String> {
         }
         if case.get("why").is_some_and(|part| !why.contains(part)) {
             fault(format!("`{why}` does not say `{}`", case.get("why").unwrap_or_default()));
+        }
+        if case.get("says").is_some_and(|sentence| sentence != why) {
+            fault(format!("says `{why}`"));
         }
     }
     faults

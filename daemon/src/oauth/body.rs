@@ -156,6 +156,7 @@ mod tests {
             (&br#"{"refresh_token":"rt-1","access_tok"#[..], Some("rt-1")),
             (br#"{"access_token":"a","refresh_token" : "rt\/1","expires_in":1e999}"#, Some("rt/1")),
             (br#"{"refresh_token":"rt\"2"#, None),
+            (br#"{"refresh_token":"rt\"2","x"#, Some("rt\"2")),
             (br#"{"refresh_token":"rt\\","x"#, Some("rt\\")),
             (br#"{"refresh_token":"rt-1"#, None),
             (br#"{"refresh_token":"","a"#, None),
@@ -166,6 +167,7 @@ mod tests {
             (b"access_token=a&refresh_token=rt%2F1&expires_i", Some("rt/1")),
             (b"access_token=a&refresh_token=rt", None),
             (br#"<script>{"refresh_token":"rt-1"}"#, None),
+            (br#"<a href="/?state=1&refresh_token=rt-1&b=2">"#, None),
             (b"", None),
         ] {
             assert_eq!(saved(bytes).as_deref(), expected, "{}", bytes.escape_ascii());

@@ -1,5 +1,5 @@
 //! Every answer that a provider is known to give, one file each in `corpus/`: what is expected, a blank line, then the
-//! answer. Adding a case is adding a file.
+//! answer. `why` is a part of the sentence that people get, `says` is all of it. Adding a case is adding a file.
 
 use std::path::Path;
 use std::time::Duration;

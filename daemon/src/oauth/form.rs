@@ -33,8 +33,7 @@ impl Form {
 
     /// The body, written into one allocation that is large enough from the start.
     pub(super) fn into_body(self) -> Secret {
-        let room = self.0.iter().map(|(name, value)| (name.len() + value.len()) * 3 + 2).sum();
-        let mut body = Zeroizing::new(Vec::with_capacity(room));
+        let mut body = Zeroizing::new(Vec::with_capacity(self.room()));
         for (name, value) in &self.0 {
             if !body.is_empty() {
                 body.push(b'&');
@@ -48,5 +47,24 @@ impl Form {
             }
         }
         Secret::copy_of(&body)
+    }
+    /// Bytes that are enough if every byte is escaped.
+    fn room(&self) -> usize {
+        self.0.iter().map(|(name, value)| (name.len() + value.len()) * 3 + 2).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_never_outgrows_its_room() {
+        let mut form = Form::default();
+        form.add("//", b"/////");
+        form.add("/", b"//");
+        let room = form.room();
+        // Everything is escaped, and there is one `&` less than there are fields.
+        assert_eq!(form.into_body().len(), room - 1);
     }
 }

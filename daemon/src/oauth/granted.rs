@@ -131,3 +131,17 @@ fn peek_audience(token: &str) -> Vec<String> {
     };
     Json::parse(&claims).map(|claims| claims.texts("aud")).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_looked_into_up_to_the_limit() {
+        let claims = URL_SAFE_NO_PAD.encode(r#"{"aud":"api"}"#);
+        let token = |length: usize| format!("h.{claims}.{}", "s".repeat(length - claims.len() - 3));
+        assert_eq!(token(65_536).len(), 65_536);
+        assert_eq!(peek_audience(&token(65_536)), ["api"]);
+        assert_eq!(peek_audience(&token(65_537)), Vec::<String>::new());
+    }
+}

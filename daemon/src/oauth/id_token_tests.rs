@@ -98,6 +98,8 @@ fn each_claim_mutated_is_refused() {
         (without("nonce"), P::Nonce),
         (without("sub"), P::Malformed("no `sub`")),
         (with("sub", json!("")), P::Malformed("no `sub`")),
+        (with("sub", json!(1.5)), P::Malformed("no `sub`")),
+        (with("sub", json!(1e15)), P::Malformed("no `sub`")),
         (with("at_hash", json!("bm90LXRoZS1oYXNo")), P::AccessTokenHash),
     ] {
         assert_eq!(judged(&claims), Err(problem), "{claims}");
@@ -141,6 +143,8 @@ fn googles_two_spellings_and_entras_template_are_the_same_issuer() {
     assert!(google("https://accounts.google.com", "accounts.google.com"));
     assert!(google("https://accounts.google.com", "https://accounts.google.com"));
     assert!(!google("https://as.example", "as.example"));
+    assert!(!google("https://accounts.google.com", "https://evil.example"), "nobody else is Google");
+    assert!(!google("https://as.example", "accounts.google.com"), "and Google is nobody else");
 
     let template = "https://login.microsoftonline.com/{tenantid}/v2.0";
     let mut entra = with("iss", json!("https://login.microsoftonline.com/9188040d/v2.0"));
@@ -166,6 +170,10 @@ fn algorithms_that_prove_nothing_are_refused_even_without_keys() {
     let expected = Expected { algorithms: &only_rs256, ..setting.expected(None) };
     assert!(check(&unsigned(&json!({"alg": "ES256"}), &claims()), &expected).is_err());
     assert!(check(&unsigned(&json!({"alg": "RS256"}), &claims()), &expected).is_ok());
+    let only_eddsa = ["EdDSA".to_owned()];
+    let expected = Expected { algorithms: &only_eddsa, ..setting.expected(None) };
+    assert!(check(&unsigned(&json!({"alg": "Ed25519"}), &claims()), &expected).is_ok(), "another name of the same");
+    assert!(check(&unsigned(&json!({"alg": "RS256"}), &claims()), &expected).is_err(), "another algorithm");
 }
 
 #[test]
@@ -179,6 +187,13 @@ fn critical_extensions_and_what_is_no_jwt_are_refused() {
     }
     let long = Secret::new(vec![b'a'; LIMIT + 1]);
     assert_eq!(check(&long, &setting.expected(None)), Err(IdTokenProblem::Malformed("too long")));
+}
+
+#[test]
+fn an_id_token_is_read_up_to_64_kib() {
+    let filled = |bytes| judged(&with("filler", json!("x".repeat(bytes))));
+    assert!(filled(48_000).is_ok());
+    assert_eq!(filled(50_000), Err(IdTokenProblem::Malformed("too long")));
 }
 
 #[test]
@@ -353,6 +368,8 @@ fn a_refresh_must_speak_of_the_same_person() {
 
     let google = |issuer: &str| IdClaims { issuer: issuer.into(), ..login.clone() };
     assert!(same_person(&google("https://accounts.google.com"), &google("accounts.google.com")));
+    assert!(!same_person(&google("https://accounts.google.com"), &login));
+    assert!(!same_person(&login, &google("accounts.google.com")));
 
     let many =
         |audience: &[&str]| IdClaims { audience: audience.iter().map(|s| (*s).into()).collect(), ..login.clone() };

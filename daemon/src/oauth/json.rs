@@ -166,6 +166,19 @@ mod tests {
     }
 
     #[test]
+    fn one_text_is_a_list_of_one() {
+        for (text, expected) in [
+            (r#"{"a":"x"}"#, &["x"][..]),
+            (r#"{"a":["x",7,"","y"]}"#, &["x", "y"]),
+            (r#"{"a":""}"#, &[]),
+            (r#"{"a":7}"#, &[]),
+            ("{}", &[]),
+        ] {
+            assert_eq!(json(text).texts("a"), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn paths_dig_into_objects() {
         let value = json(r#"{"a":{"b":{"c":"x"}}}"#);
         assert_eq!(value.at("a.b").and_then(|b| b.text("c")), Some("x"));

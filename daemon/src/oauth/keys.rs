@@ -64,3 +64,19 @@ fn usable(key: &Jwk, kid: Option<&str>, algorithm: Algorithm) -> Option<Decoding
     }
     DecodingKey::from_jwk(key).ok().filter(|key| key.family() == algorithm.family())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oauth::testing::response;
+
+    #[test]
+    fn a_set_is_a_good_answer_with_a_list_of_keys() {
+        let set = r#"{"keys":[]}"#;
+        assert_eq!(read(&response(200, set)).as_deref(), Some(set));
+        assert_eq!(read(&response(404, set)), None);
+        for other in ["", "<html>", "{}", r#"{"keys":{}}"#] {
+            assert_eq!(read(&response(200, other)), None, "{other}");
+        }
+    }
+}

@@ -161,11 +161,7 @@ impl Meaning {
 
 /// Codes are compared in lower case with `_` for what separates words.
 fn normal(code: &str) -> String {
-    let code = code.trim();
-    if code.len() > 100 {
-        return String::new();
-    }
-    code.to_ascii_lowercase().replace(['-', ' ', '.'], "_")
+    code.trim().to_ascii_lowercase().replace(['-', ' ', '.'], "_")
 }
 
 #[cfg(test)]

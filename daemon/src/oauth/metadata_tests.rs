@@ -65,6 +65,15 @@ fn an_issuer_that_may_not_be_asked_is_a_fault_of_the_configuration() {
     ] {
         assert!(matches!(urls(issuer), Err(DiscoveryProblem::Wrong(_))), "{issuer}");
     }
+    for (issuer, why) in [
+        (
+            "http://as.example",
+            "the issuer `http://as.example` is http: https is required (http only on 127.0.0.1 or [::1])",
+        ),
+        ("ftp://as.example", "the issuer `ftp://as.example` is not https"),
+    ] {
+        assert_eq!(urls(issuer), Err(DiscoveryProblem::Wrong(why.to_owned())));
+    }
 }
 
 #[test]
@@ -164,6 +173,8 @@ fn wrong_for_good_and_not_now_are_told_apart() {
     ] {
         assert!(matches!(judge(status, body), DiscoveryProblem::NotNow(_)), "{status} {body}");
     }
+    let not_now = "as.example answered the request for its metadata with 503";
+    assert_eq!(judge(503, ""), DiscoveryProblem::NotNow(not_now.to_owned()));
 }
 
 #[test]
@@ -199,8 +210,10 @@ fn given_endpoints_alone_are_enough_when_the_flow_needs_no_more() {
     assert_eq!(given_only(&definition), None);
     definition.endpoints.device_authorization_endpoint = Some(url("https://as.example/device"));
     assert!(given_only(&definition).is_some());
-    definition.flow = Flow::Browser;
+    definition.endpoints.device_authorization_endpoint = None;
     definition.endpoints.authorization_endpoint = Some(url("https://as.example/authorize"));
+    assert!(given_only(&definition).is_some(), "a browser will do");
+    definition.flow = Flow::Browser;
     let metadata = given_only(&definition).expect("all given");
     assert_eq!(metadata.token_endpoint, definition.endpoints.token_endpoint);
     assert_eq!(metadata.issuer, definition.issuer);
