@@ -111,7 +111,6 @@ impl Account {
             return false;
         }
         match self.may_try_at(&waiter.want, now) {
-            Some(at) if waiter.want.is_refresh() => at <= waiter.deadline,
             Some(at) => waiter.waits_for(at),
             None => false,
         }

@@ -23,8 +23,7 @@ impl Account {
         match std::mem::replace(&mut self.errand, Errand::None) {
             Errand::Intending { ticket: awaited, attempt } if awaited == ticket => self.intent_saved(attempt, turn),
             Errand::Saving { ticket: awaited, then, again } if awaited == ticket => {
-                let was_unsaved = again.is_some() && std::mem::take(&mut self.told.unsaved);
-                if was_unsaved {
+                if again.is_some() {
                     turn.log("the vault can be written again: everything is durable".to_owned());
                     turn.notify(Notice::Recovered);
                 }
@@ -160,9 +159,10 @@ impl Account {
 
     /// The commit failed everywhere: the change stays in memory, nothing further is exchanged, and it is tried again.
     fn unsaved(&mut self, change: Box<Change>, then: Then, again: Option<Again>, why: String, turn: &mut Turn<'_>) {
+        let is_first = again.is_none();
         let failures = again.map_or(0, |again| again.failures) + 1;
         let retry_at = turn.now.boot.after(schedule::save_again(failures));
-        if !std::mem::replace(&mut self.told.unsaved, true) {
+        if is_first {
             turn.warn(format!("the vault cannot be written, so the new refresh token is only in memory: {why}"));
             turn.notify(Notice::Unsaved { why: why.clone() });
         }

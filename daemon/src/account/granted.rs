@@ -40,7 +40,7 @@ impl Account {
         facts.rotates |= refresh_token.is_some();
         update(&mut facts, &granted, &attempt.sent, holding, turn.now);
         let is_default = key == TokenKey::DEFAULT;
-        if let (true, Some(scopes)) = (is_default, granted.scopes.as_ref().filter(|scopes| !scopes.is_empty())) {
+        if let (true, Some(scopes)) = (is_default, &granted.scopes) {
             facts.scopes.clone_from(scopes);
         }
 
@@ -62,7 +62,7 @@ impl Account {
         let mut keys_are_old = false;
         let mut ended = None;
         let mut tokens = Vec::new();
-        let scopes: Arc<[String]> = granted.scopes.filter(|scopes| !scopes.is_empty()).map_or_else(
+        let scopes: Arc<[String]> = granted.scopes.map_or_else(
             || if key.scopes.is_empty() { holding.scopes(definition).into() } else { key.scopes.clone().into() },
             Into::into,
         );

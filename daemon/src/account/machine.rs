@@ -65,7 +65,6 @@ pub(super) enum Server {
 pub(super) struct Told {
     pub(super) login_needed: bool,
     pub(super) attention: bool,
-    pub(super) unsaved: bool,
 }
 
 /// One step: what time it is, and where effects go.

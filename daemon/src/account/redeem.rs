@@ -154,7 +154,7 @@ impl Account {
     ) -> Fresh {
         let generation = self.vault.open().map_or(0, |holding| holding.generation) + 1;
         let sent = attempt.sent;
-        let scopes = granted.scopes.filter(|scopes| !scopes.is_empty()).unwrap_or_else(|| asked.to_vec());
+        let scopes = granted.scopes.unwrap_or_else(|| asked.to_vec());
         let facts = Facts {
             claims: claims.clone(),
             scopes: scopes.clone(),

@@ -35,7 +35,7 @@ impl Account {
         if is_other_server {
             self.server = Server::Unread;
         }
-        if old.is_some() && (is_other_server || is_other_client) {
+        if is_other_server || is_other_client {
             self.abandon_login(turn);
         }
         let Some(holding) = self.vault.held_mut() else { return };
@@ -183,11 +183,11 @@ fn interrupted(intent: &Intent, now: &Now) -> Lost {
     }
 }
 
-/// Somebody used the account while its last token lived.
+/// Somebody used the account while its last token lived. (Nobody ever: last in 1970.)
 fn was_in_use(holding: &Holding) -> bool {
     let Some(facts) = holding.grant.lineage().map(|lineage| &lineage.facts) else { return false };
     let Facts { refreshed_at, asked_at, .. } = *facts;
     let idle = Wall(refreshed_at).since(Wall(asked_at));
     let lifetime = holding.tokens.iter().filter_map(|cached| cached.lifetime).max().unwrap_or_default();
-    asked_at > 0 && idle <= schedule::STAYS_AWAKE.max(lifetime)
+    idle <= schedule::STAYS_AWAKE.max(lifetime)
 }

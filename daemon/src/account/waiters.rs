@@ -80,7 +80,7 @@ impl Waiter {
     /// after sleep.
     pub(super) fn patience(now: Boot, deadline: Boot, waking_until: Option<Boot>) -> Boot {
         let patient = now.after(super::schedule::PATIENCE);
-        waking_until.filter(|until| *until > now).map_or(patient, |until| until.max(patient)).min(deadline)
+        waking_until.map_or(patient, |until| until.max(patient)).min(deadline)
     }
 }
 

@@ -158,7 +158,7 @@ pub struct Granted {
     pub token_type: String,
     /// Lifetime of the access token: as the answer says, else as the definition assumes; `None` = unknown.
     pub lifetime: Option<Duration>,
-    /// Granted scopes; `None` = as requested (RFC 6749 §5.1).
+    /// Granted scopes, at least one; `None` = as requested (RFC 6749 §5.1).
     pub scopes: Option<Vec<String>>,
     /// The ID token, unverified.
     pub id_token: Option<Secret>,
