@@ -293,3 +293,7 @@ impl Pause {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "holding_tests.rs"]
+mod tests;

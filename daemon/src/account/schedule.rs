@@ -199,6 +199,7 @@ mod tests {
         let after = |refresh_in| HOUR - due_before_expiry(&definition(), HOUR, refresh_in, 0);
         assert_eq!(after(Some(20 * MINUTE)), 20 * MINUTE);
         assert_eq!(after(Some(2 * HOUR)), HOUR - 6 * MINUTE);
+        assert_eq!(after(Some(HOUR)), HOUR - 6 * MINUTE, "its end is too late");
     }
 
     #[test]
@@ -273,6 +274,13 @@ mod tests {
         assert_eq!(replay_in(none, 1, 30, 0, false), 2, "nothing to serve");
         assert_eq!(replay_in(none, 1, 30, 1_000, true), 2, "what is served was refused");
         assert_eq!(replay_in(none, 2, 30, 0, false), 60, "not twice");
+    }
+
+    #[test]
+    fn the_hash_is_splitmix64() {
+        // The generator's first two numbers from the seed 0.
+        assert_eq!(mix(0, 0), 0xe220_a839_7b1d_cdaf);
+        assert_eq!(mix(0, 1), 0x6e78_9e6a_a1b9_65f4);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokenkeeper_config::{Definition, TokenKind};
 
-use words::{Args, discovered, login, redefine, rough, secret, span, stored};
+use words::{Args, discovered, facts, login, redefine, rough, secret, span, stale, stored};
 
 use super::testing::{self, Clock, line};
 use super::*;
@@ -123,6 +123,7 @@ impl Story {
             "unopenable" => Input::Unopenable { ticket: self.asked, why: rest.to_owned() },
             "saved" => self.saved(),
             "save-failed" => self.save_failed(rest),
+            "stale" => stale(rest),
             "revoked" => Input::Revoked { ticket: Ticket(0), done: rest != "no" },
             "wait" => return self.wait(span(rest)),
             "wall" => {
@@ -133,6 +134,7 @@ impl Story {
             }
             "restart" => return self.restart(rest),
             "status" => return vec![self.status()],
+            "facts" => return vec![facts(self.saving.as_ref().map(|(_, change)| change), &self.clock.now())],
             "deadline" => return vec![self.until_deadline()],
             "settled" => return vec![format!("settled {}", self.account().is_settled())],
             other => panic!("no such command: {other}"),

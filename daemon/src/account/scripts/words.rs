@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokenkeeper_config::{Definition, Flow, Rotation, ScopeNarrowing};
+use tokenkeeper_config::{Definition, Flow, Rotation, ScopeNarrowing, TokenFile};
 
 use super::super::testing::{self, Clock};
 use super::super::*;
-use crate::oauth::IdClaims;
+use crate::oauth::{Answer, IdClaims, Outcome};
 use crate::secret::Secret;
-use crate::time::Wall;
+use crate::time::{Now, Wall};
 
 /// A command's words: plain ones in order, `name=value` ones by name.
 pub(in super::super) struct Args<'a> {
@@ -109,7 +109,14 @@ pub(super) fn redefine(definition: &mut Definition, args: &Args<'_>) {
             "provider" => definition.provider = Some((*value).to_owned()),
             "client" => definition.client_id = (*value).to_owned(),
             "lead" => definition.lead = Some(span(value)),
+            "issuer" => definition.issuer = Some((*value).to_owned()),
+            "token-endpoint" => definition.endpoints.token_endpoint = value.parse().ok(),
+            "access-type" => drop(definition.authorize_params.insert("access_type".into(), (*value).to_owned())),
             "idle" => definition.idle_limit = Some(span(value)),
+            "file" => {
+                definition.token_files =
+                    vec![TokenFile { audience: Some((*value).to_owned()), ..testing::token_file() }]
+            }
             "keep-alive" => definition.keep_alive = Some(span(value)),
             other => panic!("no such key: {other}"),
         }
@@ -125,7 +132,8 @@ pub(super) fn redefine(definition: &mut Definition, args: &Args<'_>) {
     }
 }
 
-/// `unlocked generation=3 rt=rt-3 at=at-3 life=1h age=10m intent=1 ago=5s …`; times lie before now.
+/// `unlocked generation=3 rt=rt-3 at=at-3 life=1h age=10m intent=1 ago=5s …`; times lie before now, `asked` before that
+/// age.
 pub(in super::super) fn stored(args: &Args<'_>, clock: &Clock) -> Stored {
     let now = clock.now();
     let generation = args.number("generation").unwrap_or(0);
@@ -138,7 +146,16 @@ pub(in super::super) fn stored(args: &Args<'_>, clock: &Clock) -> Stored {
         scopes: args.list("scopes"),
         signed_in_at: made,
         refreshed_at: made,
-        asked_at: if args.has("used") { made } else { 0 },
+        asked_at: match args.span("asked") {
+            Some(before_that) => before(age + before_that),
+            None => {
+                if args.has("used") {
+                    made
+                } else {
+                    0
+                }
+            }
+        },
         claims: args.named.get("sub").map(|subject| IdClaims {
             issuer: "https://idp.example".into(),
             subject: (*subject).to_owned(),
@@ -200,10 +217,46 @@ pub(super) fn login(args: &Args<'_>) -> Input {
     Input::LoginWanted { request: args.request(), options, entropy: testing::entropy(args.request()) }
 }
 
+/// What is noted down of the grant that is being saved.
+pub(super) fn facts(saving: Option<&Change>, now: &Now) -> String {
+    let (Some(Change::Grant { grant: NewGrant { facts, .. }, .. }) | Some(Change::Facts { facts, .. })) = saving else {
+        return "no facts are being saved".into();
+    };
+    let ago = |at: i64| if at == 0 { "never".into() } else { format!("{} ago", rough(now.wall.since(Wall(at)))) };
+    let ends = facts.login_ends_at.map_or("-".into(), |at| rough(Wall(at).since(now.wall)));
+    format!(
+        "signed in {}, worked {}, asked {}, login ends {ends}, refreshes {}{}, scopes {}",
+        ago(facts.signed_in_at),
+        ago(facts.refreshed_at),
+        ago(facts.asked_at),
+        facts.refreshes,
+        if facts.rotates { ", rotates" } else { "" },
+        facts.scopes.join(" "),
+    )
+}
+
+/// What came of something that nobody waits for: its ticket is no longer, or was never, the one that is awaited.
+pub(super) fn stale(what: &str) -> Input {
+    let (ticket, why) = (Ticket(0), || "long ago".to_owned());
+    match what {
+        "saved" => Input::Saved { ticket, sealed: None },
+        "save-failed" => Input::SaveFailed { ticket, why: why(), change: Box::new(Change::Adopt) },
+        "answered" => Input::Answered { ticket, answer: Answer::without_token(Outcome::Ended { why: why() }) },
+        "unopenable" => Input::Unopenable { ticket, why: why() },
+        "discovered" => Input::Discovered { ticket, result: Ok(testing::metadata(false)) },
+        other => panic!("nothing stale: {other}"),
+    }
+}
+
 pub(super) fn discovered(args: &Args<'_>) -> Result<Arc<crate::oauth::Metadata>, DiscoveryFailed> {
     match args.word(0) {
         "failed" => Err(DiscoveryFailed { why: args.after(1), misconfigured: false }),
         "wrong" => Err(DiscoveryFailed { why: args.after(1), misconfigured: true }),
-        _ => Ok(testing::metadata(args.has("promises-iss"))),
+        _ => {
+            let mut metadata = Arc::unwrap_or_clone(testing::metadata(args.has("promises-iss")));
+            // Keys of the server, none of which signed our ID tokens.
+            metadata.keys = args.has("keys").then(|| r#"{"keys":[]}"#.to_owned());
+            Ok(Arc::new(metadata))
+        }
     }
 }
