@@ -36,8 +36,8 @@ pub(super) struct Attempt {
     pub(super) lost_before: u32,
     /// An intent for it is durable.
     pub(super) intended: bool,
-    /// It was repeated without its optional scope or with another nonce.
-    pub(super) repeated: bool,
+    /// It was repeated with another nonce.
+    pub(super) another_nonce: bool,
 }
 
 /// What is asked for.

@@ -36,7 +36,7 @@ impl Account {
             let at = clock(lost.at());
             turn.log(format!("the server's answer was lost at {at}; trying the old token once more"));
         }
-        let attempt = Attempt { what, definition, sent: *turn.now, lost_before, intended: false, repeated: false };
+        let attempt = Attempt { what, definition, sent: *turn.now, lost_before, intended: false, another_nonce: false };
         self.intend(attempt, turn);
     }
 

@@ -279,7 +279,7 @@ impl Pause {
         self.failures += 1;
         // A server that names ten seconds again and again is not asked every ten seconds.
         let until = now.after(wait.unwrap_or_default().max(super::schedule::backoff(seed, self.failures)));
-        if !(self.ordered && self.until > until) {
+        if !(self.ordered && self.until >= until) {
             self.until = until;
             self.ordered = wait.is_some();
         }

@@ -1,5 +1,6 @@
 //! Patience with a server, moment by moment.
 
+use super::super::schedule;
 use super::*;
 
 fn at(seconds: u64) -> Boot {
@@ -19,6 +20,9 @@ fn a_time_that_the_server_named_is_never_shortened() {
     assert_eq!(pause.until, at(160), "a shorter one does not take it back");
     pause.lengthen(at(110), None, 7);
     assert!(pause.ordered && pause.until == at(160), "nor does a failure on the way");
+    let ends_with_it = at(160).before(schedule::backoff(7, pause.failures + 1));
+    pause.lengthen(ends_with_it, None, 7);
+    assert!(pause.ordered && pause.until == at(160), "nor one that ends in the same moment");
     pause.network_up(at(120));
     assert_eq!(pause.until, at(160), "nor does the network");
     pause.lengthen(at(110), seconds(90), 7);

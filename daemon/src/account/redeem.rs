@@ -59,7 +59,8 @@ impl Account {
             scopes: login_scopes(&definition.scopes, &login.options.scopes),
         };
         let verifier = login.entropy.verifier.duplicate();
-        let attempt = Attempt { what, definition, sent: *turn.now, lost_before: 0, intended: false, repeated: false };
+        let attempt =
+            Attempt { what, definition, sent: *turn.now, lost_before: 0, intended: false, another_nonce: false };
         let exchange = Exchange::Code { code, verifier, redirect_uri };
         self.send(attempt, metadata.clone(), exchange, turn);
     }

@@ -18,7 +18,7 @@ use crate::time::Now;
 
 impl Account {
     pub(super) fn setback(&mut self, attempt: Attempt, outcome: Outcome, turn: &mut Turn<'_>) {
-        let may_repeat = self.vault.open().is_some() && !self.asleep && !attempt.repeated;
+        let may_repeat = self.vault.open().is_some() && !self.asleep;
         match outcome {
             // A refused certificate stands in LastError for as long as it is refused.
             Outcome::NotSent { why, certificate: _ } => self.not_reached(why, None, turn),
@@ -38,7 +38,9 @@ impl Account {
                 return self.bad_target(&attempt, why, turn);
             }
             Outcome::BadTarget { why } => self.stopped(why, turn),
-            Outcome::Nonce { .. } if may_repeat => return self.ask(Attempt { repeated: true, ..attempt }, turn),
+            Outcome::Nonce { .. } if may_repeat && !attempt.another_nonce => {
+                return self.ask(Attempt { another_nonce: true, ..attempt }, turn);
+            }
             Outcome::Nonce { .. } => self.stopped(format!("{} wants another DPoP nonce each time", self.host()), turn),
             Outcome::Drift { why } => match self.server {
                 // The metadata is read again, once; everybody goes on waiting.
@@ -72,7 +74,7 @@ impl Account {
             What::ClientCredentials { key } => What::ClientCredentials { key: plain(key) },
             code @ What::Code { .. } => code,
         };
-        self.ask(Attempt { what, repeated: true, ..attempt }, turn);
+        self.ask(Attempt { what, ..attempt }, turn);
     }
 
     /// The server may have acted: the token is sent again by the rules of its window, and the intent stays.
