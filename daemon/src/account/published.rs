@@ -135,8 +135,14 @@ impl Account {
             Trouble::Waiting(waiting) => Denied::Unavailable { why: waiting.why.clone(), retry_at: retry_at() },
             Trouble::Lost(lost) => {
                 let at = clock(lost.at());
-                let why =
-                    format!("the server's answer was lost at {at} ({}); the old token is tried once more", lost.why);
+                let again = match self.gate(now) {
+                    Some(at) if at > now.boot => format!(" at {}", clock(now.wall.after(at.since(now.boot)))),
+                    Some(_) | None => String::new(),
+                };
+                let why = format!(
+                    "the server's answer was lost at {at} ({}); trying the old token once more{again}",
+                    lost.why
+                );
                 Denied::Unavailable { why, retry_at: retry_at() }
             }
             Trouble::Refused(refused) => {

@@ -79,6 +79,8 @@ async fn change(
     note: Note,
 ) {
     let Note { account, notice } = note;
+    // Where there is no button, the words say what to type.
+    let sign_in = |why: String| format!("{why}; sign in with: tokenkeeper login {account}");
     let (summary, body, login) = match notice {
         Notice::Recovered => {
             if let Some(id) = shown.remove(&account) {
@@ -86,9 +88,12 @@ async fn change(
             }
             return;
         }
-        Notice::LoginNeeded { why } => (format!("Sign in to “{account}” again"), why, true),
-        Notice::Attention { why } => (format!("“{account}” needs you"), why, true),
-        Notice::Unsaved { why } => (format!("The login of “{account}” could not be saved"), why, false),
+        Notice::LoginNeeded { why } => (format!("Sign in to “{account}” again"), sign_in(why), true),
+        Notice::Attention { why } => (format!("“{account}” needs you"), sign_in(why), true),
+        Notice::Unsaved { why } => {
+            let body = format!("{why}; free some space, and do not end the keeper: it goes on trying");
+            (format!("The login of “{account}” could not be saved"), body, false)
+        }
     };
     let actions: &[&str] = if login && has_systemd(bus).await { &["login", "Sign in"] } else { &[] };
     let replaces = shown.get(&account).copied().unwrap_or(0);
