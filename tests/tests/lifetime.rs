@@ -92,6 +92,27 @@ async fn two_hundred_callers_at_expiry_are_one_exchange() {
     assert_eq!(idp.ledger().refreshes(), 1, "200 callers, one exchange");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_callers_at_the_moment_of_expiry_wait_for_one_exchange() {
+    let idp = Idp::start(short_lived(3.0)).await;
+    let world = World::signed_in(&idp).await;
+    let first = world.token("work").await.expect("signed in");
+    // The refresh on schedule is still under way when the token ends.
+    idp.set(|settings| settings.access_lifetime = 3600.0);
+    idp.plan(Fault::hang(4.0));
+    assert!(ends(&idp, first.as_str()).await, "the token ends");
+    let clients = futures_util::future::join_all((0..4).map(|_| world.account("work"))).await;
+    let calls = (0..200).map(|n| clients[n % 4].token(TokenOptions::new().min_validity(Duration::ZERO)));
+    let tokens = futures_util::future::join_all(calls).await;
+    let newest = world.token("work").await.expect("fresh");
+    for token in tokens {
+        let token = token.expect("they wait instead of failing");
+        assert_eq!(token.as_str(), newest.as_str(), "nobody gets the dead one");
+    }
+    assert_eq!(api_status(&idp, newest.as_str()).await, 200);
+    assert_eq!(idp.ledger().refreshes(), 1, "200 callers, one exchange");
+}
+
 #[tokio::test]
 async fn after_a_sleep_the_first_caller_waits_for_the_refresh_and_never_gets_the_dead_token() {
     let idp = Idp::start(short_lived(2.0)).await;
