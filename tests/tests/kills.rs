@@ -4,8 +4,8 @@
 use tokenkeeper::Account;
 use tokenkeeper_tests::idp::{Event, Fault, Idp, Settings};
 use tokenkeeper_tests::sweep::{
-    Class, Dice, Oracle, Verdict, from_answer_to_disk, is_there, newest_durable, percentile, say, signed_in, start,
-    times,
+    Class, Dice, Oracle, Verdict, bare_sync, from_answer_to_disk, is_there, newest_durable, percentile, say, signed_in,
+    start, times,
 };
 use tokenkeeper_tests::world::{PATIENCE, World};
 
@@ -32,13 +32,21 @@ async fn from_the_last_byte_to_the_disk() {
     let idp = Idp::start(Settings::default()).await;
     let mut world = signed_in(&idp, Class::Strict).await;
     let account = world.account("work").await;
+    let bare_file = std::fs::File::create(world.path("state/bare")).expect("the directory is ours");
+    let mut bare = Vec::new();
     for _ in 0..rounds {
         account.refresh().await.expect("the server answers");
+        bare.push(bare_sync(&bare_file));
     }
     let mut spans = from_answer_to_disk(&world.take_keeper().kill().await);
     assert!(spans.len() as u64 >= rounds, "{} of {rounds} rotations stand in the log", spans.len());
     let (half, most) = (percentile(&mut spans, 50), percentile(&mut spans, 99));
-    say(&format!("last byte to synced, {} rotations: p50 {half:?}, p99 {most:?}", spans.len()));
+    say(&format!(
+        "last byte to synced, {} rotations: p50 {half:?}, p99 {most:?}; a bare write and sync on this disk: p50 {:?}, p99 {:?}",
+        spans.len(),
+        percentile(&mut bare, 50),
+        percentile(&mut bare, 99),
+    ));
 }
 
 #[derive(Default)]

@@ -1,10 +1,15 @@
-//! A small disk of one's own: an ext4 in a file, mounted by way of a loop device. Only root can make one.
+//! A small disk of one's own: an ext4 in a file, mounted by way of a loop device. Only root can make one. And what any
+//! disk takes for a sync.
 
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
+
+use crate::clock;
 
 /// The mounted disk. It is unmounted when this is dropped.
 pub struct SmallDisk {
@@ -74,6 +79,13 @@ impl Drop for SmallDisk {
         // Lazily: somebody may still be on it when a test has failed.
         let _ = run("umount", ["-l".as_ref(), self.at.as_os_str()]);
     }
+}
+
+/// How long the disk itself takes for what a commit writes: a few pages over old ones, and one sync.
+pub fn bare_sync(file: &File) -> Duration {
+    let start = clock::start();
+    file.write_all_at(&[1; 4 * 4096], 0).and_then(|()| file.sync_data()).expect("there is room");
+    start.elapsed()
 }
 
 fn run<A: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = A>) -> Result<(), String> {

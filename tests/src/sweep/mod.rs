@@ -11,7 +11,7 @@ mod trace;
 use std::io::Write as _;
 
 pub use dice::Dice;
-pub use disk::SmallDisk;
+pub use disk::{SmallDisk, bare_sync};
 pub use oracle::{Class, Oracle, Verdict};
 pub use spans::{from_answer_to_disk, newest_durable, percentile};
 pub use stage::{is_there, signed_in, start};
