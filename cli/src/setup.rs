@@ -5,6 +5,7 @@ pub(crate) mod daemon;
 pub(crate) mod files;
 pub(crate) mod machine;
 mod slot;
+mod system;
 
 use std::path::Path;
 
@@ -20,7 +21,7 @@ use crate::{link, say, vault};
 use files::{Dirs, Installed, Kind};
 
 /// The name of the vault's file in the state directory.
-const VAULT: &str = "vault.db";
+pub(crate) const VAULT: &str = "vault.db";
 
 /// Sets up the keeper for this user, or takes that back.
 ///
@@ -33,6 +34,9 @@ pub(crate) async fn run(args: Setup) -> Result<(), Fault> {
         return undo(&dirs, &places);
     }
     let daemon = daemon::find()?;
+    if args.system {
+        return system::print(&dirs, &places, &daemon);
+    }
     let keeper = link::keeper().await;
     let passphrase = make_vault(&args, &places, &daemon, keeper.as_ref().ok()).await?;
     install(&dirs, &daemon)?;
@@ -97,6 +101,7 @@ async fn around(args: &Setup, keeper: Option<&Keeper>) -> slot::Around {
         graphical: machine::has_display(),
         secret_service,
         secret_service_open,
+        systemd_creds: machine::has_systemd_creds(),
         person: ask::person(),
         passphrase_given: args.passphrase_file.is_some(),
     }

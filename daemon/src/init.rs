@@ -27,6 +27,7 @@ pub async fn create(places: &Places, slot: &str, passphrase_file: Option<&Path>)
         _ => None,
     };
     let vault = Vault::open(&places.state_dir, places.runtime_dir.as_deref()).map_err(|e| e.to_string())?;
+    let vault = vault.with_credentials(places.specifiers.credentials.clone());
     let opener = Opener { passphrase, path, interactive: true, ..Opener::default() };
     vault.create(kind, opener).await.map_err(|e| e.to_string())
 }

@@ -27,7 +27,7 @@ struct Args {
     #[arg(long, requires = "slot")]
     init: bool,
 
-    /// The vault's first slot: secret-service, passphrase, keyfile=PATH or insecure.
+    /// The vault's first slot: secret-service, systemd-creds, load-credential, passphrase, keyfile=PATH or insecure.
     #[arg(long, value_name = "KIND[=PATH]", requires = "init")]
     slot: Option<String>,
 

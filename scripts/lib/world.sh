@@ -1,4 +1,5 @@
-# The demo's world: a directory, a bus, a server; and how its story is told. Sourced, never run; wants terminal.sh.
+# The world of the demo, parts of which test-systems uses: a directory, a bus, a server; and how its story is told.
+# Sourced, never run; wants terminal.sh.
 # Whatever runs here is ended by its process id when the script ends, however it ends.
 # shellcheck shell=bash
 

@@ -12,14 +12,17 @@ use clap::{Args, Subcommand, ValueHint};
 #[derive(Args, Default)]
 #[command(after_help = "Kinds of slot (a slot is one way to open the vault):
   secret-service  a key in GNOME Keyring, KWallet or KeePassXC; opens when you log in
+  systemd-creds   a key that systemd (256 or newer) seals for you, with the TPM2 if there is one
   passphrase      a passphrase you type after each reboot with `tokenkeeper unlock`
   keyfile=PATH    a file of at least 32 bytes that only you can read; for servers and CI
+  load-credential a credential of the unit that `tokenkeeper setup --system` describes
 
 Examples:
   tokenkeeper setup
   tokenkeeper setup --slot passphrase
   head -c 32 /dev/urandom > ~/.tokenkeeper.key && chmod 400 ~/.tokenkeeper.key &&
       tokenkeeper setup --slot keyfile=$HOME/.tokenkeeper.key
+  tokenkeeper setup --system | less
   tokenkeeper setup --undo")]
 pub(crate) struct Setup {
     /// How the vault is opened [default: the best that works here]
@@ -34,6 +37,9 @@ pub(crate) struct Setup {
     /// Do not start the keeper
     #[arg(long)]
     pub(crate) no_start: bool,
+    /// Print what root must run so that the keeper runs as a system unit, for machines without a desktop
+    #[arg(long, conflicts_with_all = ["slot", "passphrase_file", "insecure", "no_start", "undo"])]
+    pub(crate) system: bool,
     /// Stop the keeper and take back what setup installed; the vault and the configuration stay
     #[arg(long, conflicts_with_all = ["slot", "passphrase_file", "insecure", "no_start"])]
     pub(crate) undo: bool,
@@ -59,7 +65,7 @@ pub(crate) enum SlotCommand {
         after_help = "Examples:\n  tokenkeeper slot add passphrase\n  tokenkeeper slot add keyfile=/run/keys/tokenkeeper"
     )]
     Add {
-        /// secret-service, passphrase or keyfile=PATH
+        /// secret-service, systemd-creds, load-credential, passphrase or keyfile=PATH
         #[arg(value_name = "KIND[=PATH]")]
         slot: SlotSpec,
         /// Read the new passphrase from this file
@@ -81,6 +87,8 @@ pub(crate) enum SlotCommand {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SlotKind {
     SecretService,
+    SystemdCreds,
+    LoadCredential,
     Passphrase,
     Keyfile,
     Insecure,
@@ -98,6 +106,8 @@ impl SlotKind {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::SecretService => "secret-service",
+            Self::SystemdCreds => "systemd-creds",
+            Self::LoadCredential => "load-credential",
             Self::Passphrase => "passphrase",
             Self::Keyfile => "keyfile",
             Self::Insecure => "insecure",
@@ -115,13 +125,15 @@ impl FromStr for SlotSpec {
         };
         match (kind, path) {
             ("secret-service", None) => Ok(Self { kind: SlotKind::SecretService, path: None }),
+            ("systemd-creds", None) => Ok(Self { kind: SlotKind::SystemdCreds, path: None }),
+            ("load-credential", None) => Ok(Self { kind: SlotKind::LoadCredential, path: None }),
             ("passphrase", None) => Ok(Self { kind: SlotKind::Passphrase, path: None }),
             ("keyfile", Some(path)) if path.is_absolute() => Ok(Self { kind: SlotKind::Keyfile, path: Some(path) }),
             ("keyfile", _) => Err("write keyfile=PATH with the whole path of a file of at least 32 bytes".to_owned()),
             ("insecure", None) => {
                 Err("a key beside the vault is made only by `tokenkeeper setup --insecure`".to_owned())
             }
-            _ => Err("use secret-service, passphrase or keyfile=PATH".to_owned()),
+            _ => Err("use secret-service, systemd-creds, load-credential, passphrase or keyfile=PATH".to_owned()),
         }
     }
 }
@@ -156,7 +168,10 @@ mod tests {
     fn a_slot_is_a_kind_or_a_kind_with_a_path() {
         let spec: SlotSpec = "keyfile=/run/keys/k".parse().expect("a keyfile slot");
         assert_eq!((spec.kind, spec.path), (SlotKind::Keyfile, Some("/run/keys/k".into())));
-        assert_eq!("passphrase".parse::<SlotSpec>().expect("a slot").kind, SlotKind::Passphrase);
+        for word in ["secret-service", "systemd-creds", "load-credential", "passphrase"] {
+            let spec: SlotSpec = word.parse().expect("a slot");
+            assert_eq!((spec.kind.as_str(), spec.path), (word, None));
+        }
         for bad in ["keyfile", "keyfile=", "keyfile=key", "passphrase=x", "insecure", "tpm", ""] {
             assert!(bad.parse::<SlotSpec>().is_err(), "{bad}");
         }

@@ -13,10 +13,12 @@ const MARK: &str = "# Installed by `tokenkeeper setup`; `tokenkeeper setup --und
 
 const UNIT: &str = include_str!("../../../systemd/tokenkeeper.service");
 const LOGIN: &str = include_str!("../../../systemd/tokenkeeper-login@.service");
+const SYSTEM: &str = include_str!("../../../systemd/tokenkeeper@.service");
 const ACTIVATION: &str = include_str!("../../../systemd/org.tokenkeeper.Keeper1.service");
 
 pub(crate) const UNIT_NAME: &str = "tokenkeeper.service";
 const LOGIN_NAME: &str = "tokenkeeper-login@.service";
+pub(super) const SYSTEM_NAME: &str = "tokenkeeper@.service";
 pub(crate) const ACTIVATION_NAME: &str = "org.tokenkeeper.Keeper1.service";
 
 /// A file that systemd or the bus reads.
@@ -168,8 +170,18 @@ fn filled(kind: Kind, daemon: &Path, allow_root: bool) -> String {
     format!("{MARK}{text}")
 }
 
+/// The system unit, unless a package brought it.
+pub(crate) fn system_unit(dirs: &Dirs, daemon: &Path) -> Option<String> {
+    let packaged = |root: &PathBuf| root.join("lib/systemd/system").join(SYSTEM_NAME).exists();
+    if dirs.packages.iter().any(packaged) {
+        return None;
+    }
+    let bin_dir = daemon.parent().unwrap_or(Path::new("/")).to_string_lossy();
+    Some(SYSTEM.replace("@BINDIR@", &for_systemd(&bin_dir)))
+}
+
 /// A path inside the double quotes of `ExecStart=`: systemd.service(5) "Command lines".
-fn for_systemd(path: &str) -> String {
+pub(super) fn for_systemd(path: &str) -> String {
     path.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%")
 }
 
@@ -228,6 +240,19 @@ mod tests {
                 assert_eq!(text.contains("tokenkeeperd\"\n"), starts_keeper && !allow_root, "{text}");
             }
         }
+    }
+
+    #[test]
+    fn the_system_unit_is_given_where_no_package_brought_it() {
+        let root = tempfile::tempdir().expect("a directory");
+        let dirs = dirs(root.path());
+        let daemon = Path::new("/opt/a b/tokenkeeperd");
+        let text = system_unit(&dirs, daemon).expect("no package");
+        assert!(text.contains("ExecStart=\"/opt/a b/tokenkeeperd\"\n") && !text.contains("@BINDIR@"), "{text}");
+        let packaged = root.path().join("usr/lib/systemd/system").join(SYSTEM_NAME);
+        fs::create_dir_all(packaged.parent().expect("a parent")).expect("made");
+        durable::replace(&packaged, b"", 0o644).expect("written");
+        assert_eq!(system_unit(&dirs, daemon), None);
     }
 
     #[test]

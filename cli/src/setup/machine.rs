@@ -21,6 +21,11 @@ pub(crate) fn booted_with_systemd() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
 
+/// Whether systemd seals credentials for users: it does so at this socket, from version 256 on.
+pub(crate) fn has_systemd_creds() -> bool {
+    Path::new("/run/systemd/io.systemd.Credentials").exists()
+}
+
 /// Whether a window can be shown: X11, Wayland, or the Windows side of WSL.
 pub(crate) fn has_display() -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());

@@ -12,6 +12,8 @@ pub(crate) struct Around {
     pub(crate) secret_service: bool,
     /// Its default collection is open already.
     pub(crate) secret_service_open: bool,
+    /// systemd seals credentials for users.
+    pub(crate) systemd_creds: bool,
     /// Somebody sits at a terminal.
     pub(crate) person: bool,
     /// A passphrase comes from a file.
@@ -29,6 +31,9 @@ pub(crate) fn choose(around: Around) -> Result<Vec<SlotSpec>, Fault> {
     if secret_service && !around.passphrase_given {
         slots.push(slot(SlotKind::SecretService));
     }
+    if around.systemd_creds && !around.passphrase_given {
+        slots.push(slot(SlotKind::SystemdCreds));
+    }
     if around.person || around.passphrase_given {
         slots.push(slot(SlotKind::Passphrase));
     }
@@ -40,7 +45,7 @@ pub(crate) fn choose(around: Around) -> Result<Vec<SlotSpec>, Fault> {
 
 /// Nobody to ask, and nothing to keep a key in.
 pub(crate) fn nothing_fits() -> Fault {
-    Fault::usage("no Secret Service to keep the vault's key in, and nobody to type a passphrase")
+    Fault::usage("no Secret Service or systemd 256 to keep the vault's key, and nobody to type a passphrase")
         .hint("use --slot keyfile=PATH (a file of at least 32 bytes that only you can read)")
 }
 
@@ -48,6 +53,8 @@ pub(crate) fn nothing_fits() -> Fault {
 pub(crate) fn named(kind: SlotKind) -> &'static str {
     match kind {
         SlotKind::SecretService => "the Secret Service",
+        SlotKind::SystemdCreds => "a key that systemd seals for you",
+        SlotKind::LoadCredential => "a credential of its unit",
         SlotKind::Passphrase => "a passphrase",
         SlotKind::Keyfile => "a key file",
         SlotKind::Insecure => "a key that lies beside it",
@@ -59,6 +66,14 @@ pub(crate) fn protection(kind: SlotKind) -> &'static [&'static str] {
     match kind {
         SlotKind::SecretService => &[
             "A stolen disk shows no login. The vault opens by itself when you log in.",
+            "Your own programs outside a sandbox can ask for tokens; that is no boundary.",
+        ],
+        SlotKind::SystemdCreds => &[
+            "Without this machine's TPM2, or where it has none without its own disk, a copy shows no login.",
+            "The vault opens by itself. Your own programs outside a sandbox can ask for tokens; that is no boundary.",
+        ],
+        SlotKind::LoadCredential => &[
+            "Only the system's manager can decrypt the key. The vault opens by itself when its unit starts.",
             "Your own programs outside a sandbox can ask for tokens; that is no boundary.",
         ],
         SlotKind::Passphrase => &[
@@ -100,8 +115,23 @@ mod tests {
     }
 
     #[test]
+    fn systemd_comes_after_the_secret_service_and_before_asking() {
+        let server = Around { systemd_creds: true, ..Around::default() };
+        assert_eq!(kinds(server), [SlotKind::SystemdCreds]);
+        assert_eq!(kinds(Around { person: true, ..server }), [SlotKind::SystemdCreds, SlotKind::Passphrase]);
+        let desktop = Around { graphical: true, secret_service: true, ..server };
+        assert_eq!(kinds(desktop), [SlotKind::SecretService, SlotKind::SystemdCreds]);
+    }
+
+    #[test]
     fn a_passphrase_file_means_a_passphrase() {
-        let around = Around { graphical: true, secret_service: true, passphrase_given: true, ..Around::default() };
+        let around = Around {
+            graphical: true,
+            secret_service: true,
+            systemd_creds: true,
+            passphrase_given: true,
+            ..Around::default()
+        };
         assert_eq!(kinds(around), [SlotKind::Passphrase]);
     }
 

@@ -52,7 +52,8 @@ pub enum StartError {
 /// # Errors
 /// When the vault cannot be used, or the kernel refuses a timer.
 pub fn start(places: Places, bus: zbus::Connection, hardening: BTreeMap<String, Value>) -> Result<Keeping, StartError> {
-    let vault = Vault::open(&places.state_dir, places.runtime_dir.as_deref())?;
+    let vault = Vault::open(&places.state_dir, places.runtime_dir.as_deref())?
+        .with_credentials(places.specifiers.credentials.clone());
     let proxy = tokenkeeper_config::Config::load(&places).keeper.ok().and_then(|keeper| keeper.proxy);
     let http = Http::new(proxy.as_ref().map(url::Url::as_str)).map_err(|e| StartError::Http(e.to_string()))?;
     let (reports, heard) = mpsc::unbounded_channel();

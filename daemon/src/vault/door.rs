@@ -30,6 +30,7 @@ impl Vault {
     /// # Errors
     /// When there is a vault already, or the slot does not give back what was put into it.
     pub async fn create(&self, kind: SlotKind, opener: Opener) -> Result<(), SlotError> {
+        let opener = self.equipped(opener);
         if self.state().await != VaultState::NoVault {
             return Err(SlotError::NotAllowed("there is a vault already".into()));
         }
@@ -49,6 +50,7 @@ impl Vault {
     /// # Errors
     /// When no slot opens it; what each said stands in [`Vault::slots`] too.
     pub async fn unlock(&self, opener: Opener) -> Result<Unlocked, UnlockError> {
+        let opener = self.equipped(opener);
         let site = self.site().await?;
         let mut failed = Vec::new();
         for row in slot::in_order(self.slot_rows().await?) {
@@ -120,6 +122,7 @@ impl Vault {
     /// When a slot cannot be opened now (it would be shut out), an exchange is under way, or the disk fails; the vault
     /// is then as it was.
     pub async fn rekey(&self, opener: Opener) -> Result<(), SlotError> {
+        let opener = self.equipped(opener);
         self.must_be_open().await?;
         let site = self.site().await?;
         let mut keys = Vec::new();
@@ -131,9 +134,14 @@ impl Vault {
     }
 
     async fn enrol(&self, kind: SlotKind, id: String, opener: Opener) -> Result<(), SlotError> {
+        let opener = self.equipped(opener);
         let site = self.site().await?;
         let (row, key) = slot::enrol(kind, id, &site.vault, &site.dir, &opener).await?;
         Ok(self.worker.call(move |store| store.put_slot(row, &key)).await??)
+    }
+
+    fn equipped(&self, opener: Opener) -> Opener {
+        Opener { credentials: self.credentials.clone(), ..opener }
     }
 
     async fn must_be_open(&self) -> Result<(), Refused> {

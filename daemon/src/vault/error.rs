@@ -80,7 +80,7 @@ pub enum SlotError {
     /// The key that came does not open the vault: for a passphrase, a wrong one.
     #[error("{0}")]
     WrongKey(String),
-    /// This build has no such slot.
+    /// This build, or this system, has no such slot.
     #[error("{0}")]
     NotSupported(String),
     /// The last slot stays, a name that is taken stays, and so on.

@@ -46,6 +46,7 @@ pub use view::{SlotView, VaultState};
 #[derive(Clone)]
 pub struct Vault {
     worker: Worker,
+    credentials: Option<PathBuf>,
 }
 
 impl Vault {
@@ -61,7 +62,13 @@ impl Vault {
     fn open_on(state_dir: &Path, runtime_dir: Option<&Path>, machine: Zeroizing<Vec<u8>>) -> Result<Self, OpenError> {
         let store = Store::open(state_dir, runtime_dir, machine)?;
         let worker = Worker::start(store).map_err(|error| place::io_error("start a thread for", state_dir, &error))?;
-        Ok(Self { worker })
+        Ok(Self { worker, credentials: None })
+    }
+
+    /// The same vault, whose `load-credential` slots find their keys in this directory.
+    #[must_use]
+    pub fn with_credentials(self, directory: Option<PathBuf>) -> Self {
+        Self { credentials: directory, ..self }
     }
 
     /// Ends the vault's thread after all that waits. The directory is free when this returns.

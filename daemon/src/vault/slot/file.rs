@@ -17,6 +17,8 @@ use crate::vault::seal::Key;
 
 /// A key has at least this many bytes.
 const SHORTEST: usize = 32;
+/// The name of the key among a unit's credentials.
+const CREDENTIAL: &str = "tokenkeeper.key";
 /// More than this is not read.
 const LONGEST: u64 = 64 * 1024;
 
@@ -37,28 +39,77 @@ impl KeyFile {
     pub(super) const INSECURE: Self = Self { kind: SlotKind::Insecure };
 
     fn enrolled(&self, of: &Of<'_>, opener: &Opener) -> Result<String, SlotError> {
-        let path = match self.kind {
-            SlotKind::Insecure => of.dir.join("insecure.key"),
+        let path = match (self.kind, &opener.path) {
+            (SlotKind::Insecure, _) => of.dir.join("insecure.key"),
+            (SlotKind::LoadCredential, None) => CREDENTIAL.into(),
+            (SlotKind::LoadCredential, Some(path)) => path.clone(),
             _ => given_path(self.kind, opener)?,
         };
         if self.kind != SlotKind::LoadCredential && !path.exists() {
             make(&path).map_err(|error| SlotError::Permanent(format!("cannot make {}: {error}", path.display())))?;
         }
-        read(&path)?;
+        self.read(&self.found(&path, opener)?)?;
         serde_json::to_string(&Params { path })
             .map_err(|_| SlotError::NotAllowed("the path of a key must be UTF-8".into()))
     }
 
     fn path(&self, of: &Of<'_>, opener: &Opener) -> Result<PathBuf, SlotError> {
-        // A moved state directory keeps its key beside it; a unit's credentials lie elsewhere at every start.
-        match (self.kind, &opener.path) {
-            (SlotKind::Insecure, _) => return Ok(of.dir.join("insecure.key")),
-            (SlotKind::LoadCredential, Some(path)) => return Ok(path.clone()),
-            _ => {}
+        // A moved state directory keeps its key beside it.
+        if self.kind == SlotKind::Insecure {
+            return Ok(of.dir.join("insecure.key"));
         }
         let params: Params = serde_json::from_str(of.params)
             .map_err(|_| SlotError::Permanent(format!("the {} slot's parameters are damaged", self.kind)))?;
-        Ok(params.path)
+        self.found(&params.path, opener)
+    }
+
+    /// Where a path of the parameters leads: a relative one names a credential, and those lie elsewhere for every unit.
+    fn found(&self, path: &Path, opener: &Opener) -> Result<PathBuf, SlotError> {
+        match (self.kind, &opener.credentials) {
+            _ if path.is_absolute() => Ok(path.to_owned()),
+            (SlotKind::LoadCredential, Some(credentials)) => Ok(credentials.join(path)),
+            _ => Err(SlotError::Permanent(format!(
+                "the keeper was given no credential {name}: it has to run as a unit with LoadCredential={name}:…",
+                name = path.display()
+            ))),
+        }
+    }
+
+    fn read(&self, path: &Path) -> Result<Secret, SlotError> {
+        let refused = |why: String| SlotError::Permanent(format!("the key {}: {why}", path.display()));
+        let file = File::open(path).map_err(|error| refused(error.to_string()))?;
+        let meta = file.metadata().map_err(|error| refused(error.to_string()))?;
+        if !meta.is_file() {
+            return Err(refused("is not a regular file".into()));
+        }
+        if meta.mode() & 0o077 & !self.harmless(&meta) != 0 {
+            return Err(refused(format!(
+                "others may read it (mode {:04o}): chmod 0400 it, or make a new one",
+                meta.mode() & 0o7777
+            )));
+        }
+        let me = rustix::process::geteuid().as_raw();
+        if meta.uid() != me && meta.uid() != 0 {
+            return Err(refused(format!("it belongs to uid {}", meta.uid())));
+        }
+        if meta.len() > LONGEST {
+            return Err(refused("it is over 64 KiB, this is no key".into()));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1);
+        let read = file.take(LONGEST).read_to_end(&mut bytes);
+        let secret = Secret::new(bytes);
+        read.map_err(|error| refused(error.to_string()))?;
+        if secret.len() < SHORTEST {
+            return Err(refused(format!("it has {} bytes, a key has at least {SHORTEST}", secret.len())));
+        }
+        Ok(secret)
+    }
+
+    /// Bits of the mode that let nobody in: systemd gives its user a credential by an access list, which shows in the
+    /// place of root's group.
+    fn harmless(&self, meta: &fs::Metadata) -> u32 {
+        let of_root = meta.uid() == 0 && meta.gid() == 0;
+        if self.kind == SlotKind::LoadCredential && of_root { 0o040 } else { 0 }
     }
 }
 
@@ -68,7 +119,7 @@ impl Slot for KeyFile {
     }
 
     fn secret<'a>(&'a self, of: Of<'a>, opener: &'a Opener) -> BoxFuture<'a, Result<Secret, SlotError>> {
-        Box::pin(async move { read(&self.path(&of, opener)?) })
+        Box::pin(async move { self.read(&self.path(&of, opener)?) })
     }
 
     fn forget<'a>(&'a self, of: Of<'a>, _: &'a Opener) -> BoxFuture<'a, Result<(), SlotError>> {
@@ -100,34 +151,4 @@ fn make(path: &Path) -> io::Result<()> {
     file.write_all(key.reveal())?;
     file.sync_all()?;
     sync_dir(path.parent().unwrap_or(Path::new("/")))
-}
-
-fn read(path: &Path) -> Result<Secret, SlotError> {
-    let refused = |why: String| SlotError::Permanent(format!("the key {}: {why}", path.display()));
-    let file = File::open(path).map_err(|error| refused(error.to_string()))?;
-    let meta = file.metadata().map_err(|error| refused(error.to_string()))?;
-    if !meta.is_file() {
-        return Err(refused("is not a regular file".into()));
-    }
-    if meta.mode() & 0o077 != 0 {
-        return Err(refused(format!(
-            "others may read it (mode {:04o}): chmod 0400 it, or make a new one",
-            meta.mode() & 0o7777
-        )));
-    }
-    let me = rustix::process::geteuid().as_raw();
-    if meta.uid() != me && meta.uid() != 0 {
-        return Err(refused(format!("it belongs to uid {}", meta.uid())));
-    }
-    if meta.len() > LONGEST {
-        return Err(refused("it is over 64 KiB, this is no key".into()));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1);
-    let read = file.take(LONGEST).read_to_end(&mut bytes);
-    let secret = Secret::new(bytes);
-    read.map_err(|error| refused(error.to_string()))?;
-    if secret.len() < SHORTEST {
-        return Err(refused(format!("it has {} bytes, a key has at least {SHORTEST}", secret.len())));
-    }
-    Ok(secret)
 }

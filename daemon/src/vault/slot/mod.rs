@@ -4,6 +4,7 @@
 mod file;
 mod passphrase;
 mod secret_service;
+mod systemd_creds;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -42,8 +43,11 @@ pub enum SlotKind {
 pub struct Opener {
     /// For `passphrase` slots.
     pub passphrase: Option<Secret>,
-    /// Where a new `keyfile` or `load-credential` slot finds its key; a key file that is not there is made.
+    /// Where a new `keyfile` slot finds its key, which is made if it is not there; a new `load-credential` slot's place,
+    /// or its name among the unit's credentials.
     pub path: Option<PathBuf>,
+    /// `$CREDENTIALS_DIRECTORY`; the vault fills it in.
+    pub credentials: Option<PathBuf>,
     /// Whether a prompt may be shown to the person.
     pub interactive: bool,
     /// The bus of the Secret Service; `None` = the session bus.
@@ -75,16 +79,14 @@ pub(super) trait Slot: Send + Sync {
 }
 
 /// The slot of a kind.
-fn of_kind(kind: SlotKind) -> Result<&'static dyn Slot, SlotError> {
+fn of_kind(kind: SlotKind) -> &'static dyn Slot {
     match kind {
-        SlotKind::Passphrase => Ok(&passphrase::Passphrase),
-        SlotKind::Keyfile => Ok(&file::KeyFile::OWN),
-        SlotKind::LoadCredential => Ok(&file::KeyFile::CREDENTIAL),
-        SlotKind::Insecure => Ok(&file::KeyFile::INSECURE),
-        SlotKind::SecretService => Ok(&secret_service::SecretService),
-        SlotKind::SystemdCreds => Err(SlotError::NotSupported(format!(
-            "`{kind}` slots are not built yet: use secret-service, passphrase, keyfile or load-credential"
-        ))),
+        SlotKind::Passphrase => &passphrase::Passphrase,
+        SlotKind::Keyfile => &file::KeyFile::OWN,
+        SlotKind::LoadCredential => &file::KeyFile::CREDENTIAL,
+        SlotKind::Insecure => &file::KeyFile::INSECURE,
+        SlotKind::SecretService => &secret_service::SecretService,
+        SlotKind::SystemdCreds => &systemd_creds::SystemdCreds::OWN,
     }
 }
 
@@ -96,7 +98,7 @@ pub(super) async fn enrol(
     dir: &Path,
     opener: &Opener,
 ) -> Result<(SlotRow, Key), SlotError> {
-    let slot = of_kind(kind)?;
+    let slot = of_kind(kind);
     let mut salt = vec![0; 32];
     fill(&mut salt);
     let hex = hex(vault);
@@ -110,14 +112,14 @@ pub(super) async fn enrol(
 /// The key that a slot gives.
 pub(super) async fn key(row: &SlotRow, vault: &[u8; 16], dir: &Path, opener: &Opener) -> Result<Key, SlotError> {
     let of = Of { vault: &hex(vault), dir, salt: &row.salt, params: &row.params };
-    let secret = of_kind(row.kind.parse()?)?.secret(of, opener).await?;
+    let secret = of_kind(row.kind.parse()?).secret(of, opener).await?;
     Ok(derive(vault, row, &secret))
 }
 
 /// Forgets what a slot keeps outside the vault.
 pub(super) async fn forget(row: &SlotRow, vault: &[u8; 16], dir: &Path, opener: &Opener) -> Result<(), SlotError> {
     let of = Of { vault: &hex(vault), dir, salt: &row.salt, params: &row.params };
-    of_kind(row.kind.parse()?)?.forget(of, opener).await
+    of_kind(row.kind.parse()?).forget(of, opener).await
 }
 
 /// Slots in the order in which they are tried.

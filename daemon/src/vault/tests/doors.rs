@@ -91,14 +91,21 @@ async fn a_short_key_another_key_and_a_relative_path_are_refused() {
 #[tokio::test]
 async fn a_credential_is_found_where_the_unit_puts_it_this_time() {
     let world = World::new();
-    let (old, new) = (world.home.path().join("old"), world.home.path().join("new"));
-    crate::vault::place::replace(&old, &[7; 40]).expect("a file");
-    let at = |path: &Path| Opener { path: Some(path.to_owned()), ..Opener::default() };
-    let vault = world.open();
-    vault.create(SlotKind::LoadCredential, at(&old)).await.expect("a vault");
-    vault.lock().await;
-    fs::rename(&old, &new).expect("a file");
-    assert_eq!(vault.unlock(at(&new)).await.expect("it opens").kind, "load-credential");
+    let unit = |name: &str| world.home.path().join(name);
+    fs::create_dir(unit("old")).expect("a directory");
+    crate::vault::place::replace(&unit("old").join("tokenkeeper.key"), &[7; 40]).expect("a file");
+    let vault = world.open().with_credentials(Some(unit("old")));
+    vault.create(SlotKind::LoadCredential, Opener::default()).await.expect("a vault");
+    vault.close().await;
+    fs::rename(unit("old"), unit("new")).expect("a directory");
+    let vault = world.open().with_credentials(Some(unit("new")));
+    assert_eq!(vault.unlock(Opener::default()).await.expect("it opens").kind, "load-credential");
+    vault.close().await;
+
+    let failed = world.open().unlock(Opener::default()).await.expect_err("it does not open");
+    let why = "the keeper was given no credential tokenkeeper.key: \
+               it has to run as a unit with LoadCredential=tokenkeeper.key:…";
+    assert_eq!(failed, UnlockError::Shut(vec![("load-credential".into(), SlotError::Permanent(why.into()))]));
 }
 
 #[tokio::test]
@@ -111,16 +118,6 @@ async fn an_insecure_vault_moves_with_its_directory_and_says_what_it_is() {
     let vault = world.open();
     assert_eq!(vault.unlock(Opener::default()).await.expect("it opens").kind, "insecure");
     assert_eq!(vault.slots().await[0].kind, "insecure");
-}
-
-#[tokio::test]
-async fn what_is_not_built_says_what_works() {
-    let world = World::new();
-    let failed = world.open().create(SlotKind::SystemdCreds, Opener::default()).await.expect_err("no vault");
-    let expected =
-        "`systemd-creds` slots are not built yet: use secret-service, passphrase, keyfile or load-credential";
-    assert_eq!(failed, SlotError::NotSupported(expected.into()));
-    assert!("tpm".parse::<SlotKind>().is_err());
 }
 
 #[tokio::test]
