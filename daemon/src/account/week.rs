@@ -33,19 +33,25 @@ fn no_answer_costs_a_login_or_is_asked_for_too_often_in_a_week() {
         (Rotation::Rotating, Some(Duration::ZERO)),
         (Rotation::Rotating, Some(60 * SECOND)),
     ];
-    let cases = Case::all();
-    let mut faults = Vec::new();
-    for case in cases.iter().filter(|case| case.is_refresh()) {
-        for (rotation, replay_window) in kinds {
-            let definition = Definition { rotation, replay_window, ..case.definition() };
-            let mut week = Week::new(case, definition);
-            week.pass();
-            let story = format!("{}, {rotation:?}, window {replay_window:?}", case.name);
-            week.mend();
-            faults.extend(week.faults.into_iter().map(|fault| format!("{story}: {fault}")));
-        }
-    }
+    let cases: Vec<_> = Case::all().into_iter().filter(Case::is_refresh).collect();
+    let stories: Vec<_> = cases.iter().flat_map(|case| kinds.map(|kind| (case, kind))).collect();
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let faults: Vec<String> = std::thread::scope(|scope| {
+        let parts: Vec<_> = stories
+            .chunks(stories.len().div_ceil(workers))
+            .map(|part| scope.spawn(|| part.iter().flat_map(|&(case, kind)| faults_of(case, kind)).collect::<Vec<_>>()))
+            .collect();
+        parts.into_iter().flat_map(|part| part.join().expect("no panic")).collect()
+    });
     assert!(faults.is_empty(), "{} faults\n{}", faults.len(), faults.join("\n"));
+}
+
+fn faults_of(case: &Case, (rotation, replay_window): (Rotation, Option<Duration>)) -> Vec<String> {
+    let mut week = Week::new(case, Definition { rotation, replay_window, ..case.definition() });
+    week.pass();
+    week.mend();
+    let story = format!("{}, {rotation:?}, window {replay_window:?}", case.name);
+    week.faults.into_iter().map(|fault| format!("{story}: {fault}")).collect()
 }
 
 struct Week<'a> {
