@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use tokenkeeper_config::TokenKind;
 use zeroize::Zeroizing;
 
-use super::seal::{prefixed, take_part};
+use super::seal::{Nonsense, prefixed, take_part};
 use crate::account::{Facts, Intent, StoredToken, TokenKey};
 use crate::secret::{Sealed, Secret};
 use crate::time::{Boot, BootId, Moment, Wall};
@@ -18,10 +18,6 @@ pub(super) struct GrantBody {
     pub(super) token: Option<Sealed>,
     pub(super) previous: Option<Sealed>,
 }
-
-/// A body that was opened and makes no sense.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Nonsense;
 
 #[derive(Serialize, Deserialize)]
 struct GrantText {
@@ -57,9 +53,12 @@ impl GrantBody {
     }
 
     pub(super) fn decode(mut body: &[u8]) -> Result<Self, Nonsense> {
-        let mut part = || take_part(&mut body).ok_or(Nonsense);
+        let mut part = || take_part(&mut body).ok_or(Nonsense::Part);
         let (text, token, previous) = (part()?, part()?, part()?);
-        let text: GrantText = serde_json::from_slice(text).map_err(|_| Nonsense)?;
+        if !body.is_empty() {
+            return Err(Nonsense::Rest);
+        }
+        let text: GrantText = serde_json::from_slice(text).map_err(|_| Nonsense::Text)?;
         let blob = |part: &[u8]| (!part.is_empty()).then(|| Sealed(part.into()));
         Ok(Self { facts: text.facts, intent: text.intent, token: blob(token), previous: blob(previous) })
     }
@@ -77,9 +76,12 @@ pub(super) fn encode_tokens(tokens: &[&StoredToken]) -> Zeroizing<Vec<u8>> {
 pub(super) fn decode_tokens(mut body: &[u8]) -> Result<Vec<StoredToken>, Nonsense> {
     let mut tokens = Vec::new();
     while !body.is_empty() {
-        let text = take_part(&mut body).ok_or(Nonsense)?;
-        let token = take_part(&mut body).ok_or(Nonsense)?;
-        let text: TokenText = serde_json::from_slice(text).map_err(|_| Nonsense)?;
+        let text = take_part(&mut body).ok_or(Nonsense::Part)?;
+        if body.is_empty() {
+            return Err(Nonsense::NoToken);
+        }
+        let token = take_part(&mut body).ok_or(Nonsense::Part)?;
+        let text: TokenText = serde_json::from_slice(text).map_err(|_| Nonsense::Text)?;
         tokens.push(StoredToken {
             key: TokenKey { kind: kind_of(&text.kind)?, ..TokenKey::DEFAULT },
             token: Secret::copy_of(token).into(),
@@ -113,7 +115,7 @@ const fn word_of(kind: TokenKind) -> &'static str {
 }
 
 fn kind_of(word: &str) -> Result<TokenKind, Nonsense> {
-    [TokenKind::Access, TokenKind::Id].into_iter().find(|kind| word_of(*kind) == word).ok_or(Nonsense)
+    [TokenKind::Access, TokenKind::Id].into_iter().find(|kind| word_of(*kind) == word).ok_or(Nonsense::TokenKind)
 }
 
 impl From<&Moment> for MomentText {

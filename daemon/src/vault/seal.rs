@@ -60,9 +60,49 @@ pub(super) struct Context<'a> {
     pub(super) binding: &'a Binding,
 }
 
-/// It does not open: another key, another place, or damage. The cipher cannot tell which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unsealable;
+/// Why a sealed blob gives nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unsealable {
+    /// No room for nonce and tag.
+    #[error("it is cut short")]
+    Short,
+    /// A record that has the length of none.
+    #[error("it has the length of no size class")]
+    Class,
+    /// The cipher cannot tell which.
+    #[error("its seal does not open: another key, another place, or changed bytes")]
+    Seal,
+    /// The padding's, or the refresh token's.
+    #[error("it is of a version that this program does not know")]
+    Version,
+    /// A padding that says there is more than there is.
+    #[error("its length leads beyond its end")]
+    Length,
+    /// A padding of something.
+    #[error("its padding is not empty")]
+    Padding,
+    /// A slot that wraps something else.
+    #[error("what it wraps is no key")]
+    NoKey,
+    /// It opened, and says nothing that makes sense.
+    #[error(transparent)]
+    Body(#[from] Nonsense),
+}
+
+/// What is wrong with a body that was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Nonsense {
+    #[error("a part of it leads beyond its end")]
+    Part,
+    #[error("its text is not what such a record says")]
+    Text,
+    #[error("there is something behind its last part")]
+    Rest,
+    #[error("a token in it is of no known kind")]
+    TokenKind,
+    #[error("a token in it is missing")]
+    NoToken,
+}
 
 /// The body is longer than the largest class holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,8 +134,8 @@ pub(super) fn seal(key: &Key, nonce: [u8; NONCE], context: &Context<'_>, plainte
 
 /// Opens what [`seal`] made in the same context.
 pub(super) fn open(key: &Key, context: &Context<'_>, blob: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unsealable> {
-    let (nonce, rest) = blob.split_first_chunk::<NONCE>().ok_or(Unsealable)?;
-    let (ciphertext, tag) = rest.split_last_chunk::<TAG>().ok_or(Unsealable)?;
+    let (nonce, rest) = blob.split_first_chunk::<NONCE>().ok_or(Unsealable::Short)?;
+    let (ciphertext, tag) = rest.split_last_chunk::<TAG>().ok_or(Unsealable::Short)?;
     let mut plaintext = Zeroizing::new(ciphertext.to_vec());
     cipher(key)
         .decrypt_inout_detached(
@@ -104,7 +144,7 @@ pub(super) fn open(key: &Key, context: &Context<'_>, blob: &[u8]) -> Result<Zero
             plaintext.as_mut_slice().into(),
             &(*tag).into(),
         )
-        .map_err(|_| Unsealable)?;
+        .map_err(|_| Unsealable::Seal)?;
     Ok(plaintext)
 }
 
@@ -124,12 +164,19 @@ pub(super) fn pad(body: &[u8], class: usize) -> Zeroizing<Vec<u8>> {
     padded
 }
 
-/// The body inside a padded plaintext; `None` = another version, or a length that lies.
-pub(super) fn unpad(padded: &[u8]) -> Option<&[u8]> {
-    let (&version, rest) = padded.split_first()?;
-    let (len, rest) = rest.split_first_chunk::<4>()?;
-    let body = rest.get(..usize::try_from(u32::from_le_bytes(*len)).ok()?)?;
-    (version == VERSION).then_some(body)
+/// The body inside a padded plaintext.
+pub(super) fn unpad(padded: &[u8]) -> Result<&[u8], Unsealable> {
+    let (&version, rest) = padded.split_first().ok_or(Unsealable::Length)?;
+    if version != VERSION {
+        return Err(Unsealable::Version);
+    }
+    let (len, rest) = rest.split_first_chunk::<4>().ok_or(Unsealable::Length)?;
+    let len = usize::try_from(u32::from_le_bytes(*len)).map_err(|_| Unsealable::Length)?;
+    let (body, padding) = rest.split_at_checked(len).ok_or(Unsealable::Length)?;
+    if padding.iter().any(|byte| *byte != 0) {
+        return Err(Unsealable::Padding);
+    }
+    Ok(body)
 }
 
 /// Each part behind its length in four bytes, little end first.
@@ -253,10 +300,10 @@ mod tests {
             context(&[3; 32]),
         ];
         for other in others {
-            assert_eq!(open(&key, &other, &blob).err(), Some(Unsealable));
+            assert_eq!(open(&key, &other, &blob).err(), Some(Unsealable::Seal));
         }
         let other_key = Key::from_slice(&[2; 32]).expect("32 bytes");
-        assert_eq!(open(&other_key, &context(&[2; 32]), &blob).err(), Some(Unsealable));
+        assert_eq!(open(&other_key, &context(&[2; 32]), &blob).err(), Some(Unsealable::Seal));
     }
 
     #[test]
@@ -266,8 +313,9 @@ mod tests {
         for at in 0..blob.len() {
             let mut flipped = blob.clone();
             flipped[at] ^= 1;
-            assert_eq!(open(&key, &context(&[2; 32]), &flipped).err(), Some(Unsealable));
-            assert_eq!(open(&key, &context(&[2; 32]), &blob[..at]).err(), Some(Unsealable));
+            assert_eq!(open(&key, &context(&[2; 32]), &flipped).err(), Some(Unsealable::Seal));
+            let cut = if at < NONCE + TAG { Unsealable::Short } else { Unsealable::Seal };
+            assert_eq!(open(&key, &context(&[2; 32]), &blob[..at]).err(), Some(cut));
         }
     }
 
@@ -277,15 +325,22 @@ mod tests {
             assert_eq!(class_of(body), Ok(class), "{body}");
             let padded = pad(&vec![5; body], class);
             assert_eq!(padded.len() + NONCE + TAG, class);
-            assert_eq!(unpad(&padded).map(<[u8]>::len), Some(body));
+            assert_eq!(unpad(&padded).map(<[u8]>::len), Ok(body));
         }
         assert_eq!(class_of(32_468), Err(TooLarge));
     }
 
     #[test]
     fn odd_paddings_are_no_panic() {
-        for bad in [&[][..], &[1], &[1, 9, 0, 0, 0], &[1, 255, 255, 255, 255, 0], &[2, 0, 0, 0, 0]] {
-            assert_eq!(unpad(bad), None);
+        for (bad, why) in [
+            (&[][..], Unsealable::Length),
+            (&[1], Unsealable::Length),
+            (&[1, 9, 0, 0, 0], Unsealable::Length),
+            (&[1, 255, 255, 255, 255, 0], Unsealable::Length),
+            (&[2, 0, 0, 0, 0], Unsealable::Version),
+            (&[1, 1, 0, 0, 0, 7, 0, 1], Unsealable::Padding),
+        ] {
+            assert_eq!(unpad(bad), Err(why));
         }
         assert_eq!(take_part(&mut &[4, 0, 0, 0, 1, 2, 3][..]), None);
     }

@@ -7,7 +7,8 @@ use zeroize::Zeroizing;
 use super::db::{Row, SlotRow};
 use super::record::{GrantBody, decode_tokens, encode_tokens};
 use super::seal::{
-    Binding, Context, Key, Kind, NONCE, TooLarge, Unsealable, class_of, hash, nonce, open, pad, seal, unpad,
+    Binding, CLASSES, Context, Key, Kind, NONCE, Nonsense, TooLarge, Unsealable, class_of, hash, nonce, open, pad,
+    seal, unpad,
 };
 use crate::account::StoredToken;
 use crate::secret::{Sealed, Secret};
@@ -46,7 +47,7 @@ impl Sealer {
     }
 
     pub(super) fn open_grant(&self, account: &str, row: &Row) -> Result<GrantBody, Unsealable> {
-        GrantBody::decode(&self.open_row(account, row)?).map_err(|_| Unsealable)
+        Ok(GrantBody::decode(&self.open_row(account, row)?)?)
     }
 
     pub(super) fn seal_tokens(
@@ -60,7 +61,7 @@ impl Sealer {
     }
 
     pub(super) fn open_tokens(&self, account: &str, row: &Row) -> Result<Vec<StoredToken>, Unsealable> {
-        decode_tokens(&self.open_row(account, row)?).map_err(|_| Unsealable)
+        Ok(decode_tokens(&self.open_row(account, row)?)?)
     }
 
     /// A client secret belongs to its account and to no endpoint: it may be put in before the definition is complete.
@@ -84,11 +85,11 @@ impl Sealer {
     }
 
     pub(super) fn open_token(&self, account: &str, binding: &Binding, sealed: &Sealed) -> Result<Secret, Unsealable> {
-        let (&version, rest) = sealed.0.split_first().ok_or(Unsealable)?;
-        let (generation, blob) = rest.split_first_chunk::<8>().ok_or(Unsealable)?;
+        let (&version, rest) = sealed.0.split_first().ok_or(Unsealable::Short)?;
         if version != TOKEN_VERSION {
-            return Err(Unsealable);
+            return Err(Unsealable::Version);
         }
+        let (generation, blob) = rest.split_first_chunk::<8>().ok_or(Unsealable::Short)?;
         let context = self.context(Kind::RefreshToken, account, u64::from_le_bytes(*generation), 0, binding);
         match (open(&self.key, &context, blob), &self.former) {
             (Ok(token), _) => Ok(Secret::copy_of(&token)),
@@ -103,7 +104,7 @@ impl Sealer {
         if self.former.is_none() {
             return Ok(sealed.clone());
         }
-        let generation = Self::generation_of(sealed).ok_or(Unsealable)?;
+        let generation = Self::generation_of(sealed).ok_or(Unsealable::Short)?;
         Ok(self.seal_token(account, generation, binding, &token))
     }
 
@@ -136,7 +137,7 @@ impl Sealer {
     /// Opens only under the right vault key: this is the key check.
     pub(super) fn open_meta(&self, blob: &[u8]) -> Result<Meta, Unsealable> {
         let text = open(&self.key, &self.context(Kind::Meta, "", 0, 0, &[0; 32]), blob)?;
-        serde_json::from_slice(&text).map_err(|_| Unsealable)
+        Ok(serde_json::from_slice(&text).map_err(|_| Nonsense::Text)?)
     }
 
     /// Wraps the vault key under a slot's key.
@@ -162,9 +163,12 @@ impl Sealer {
     }
 
     fn open_row(&self, account: &str, row: &Row) -> Result<Zeroizing<Vec<u8>>, Unsealable> {
+        if !CLASSES.contains(&row.sealed.len()) {
+            return Err(Unsealable::Class);
+        }
         let context = self.context(row.kind, account, row.generation, row.sealed.len(), &row.binding);
         let padded = open(&self.key, &context, &row.sealed)?;
-        unpad(&padded).map(|body| Zeroizing::new(body.to_vec())).ok_or(Unsealable)
+        unpad(&padded).map(|body| Zeroizing::new(body.to_vec()))
     }
 
     fn context<'a>(
@@ -179,12 +183,12 @@ impl Sealer {
     }
 }
 
-/// Unwraps the vault key; `Unsealable` = the slot's key is not the one.
+/// Unwraps the vault key; [`Unsealable::Seal`] = the slot's key is not the one.
 pub(super) fn unwrap(vault: &[u8; 16], slot_key: &Key, slot: &SlotRow) -> Result<Sealer, Unsealable> {
     let binding = slot_binding(slot);
     let context = Context { vault, kind: Kind::Slot, account: &slot.id, generation: 0, class: 0, binding: &binding };
     let key = open(slot_key, &context, &slot.wrapped)?;
-    Ok(Sealer::new(Key::from_slice(&key).ok_or(Unsealable)?, *vault))
+    Ok(Sealer::new(Key::from_slice(&key).ok_or(Unsealable::NoKey)?, *vault))
 }
 
 /// A plain checksum of a slot: it tells a damaged slot from a wrong passphrase, which the cipher alone cannot.

@@ -7,6 +7,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use tokenkeeper_config::AccountName;
+
 use super::db::Row;
 use super::place::{private, replace};
 use super::seal::{Kind, hash, prefixed, take_part};
@@ -29,6 +31,29 @@ pub(super) struct Sunk {
     /// Hashes of the grants in whose place `rows` come at the same generation: what the vault held, and what may have
     /// reached its disk although it seemed to fail.
     pub(super) replaces: Vec<[u8; 32]>,
+}
+
+/// Why a file in the sink's directory is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BadSink {
+    #[error("it is cut short")]
+    Short,
+    #[error("its sum is not that of its bytes")]
+    Sum,
+    #[error("it is of no format that this program knows")]
+    Format,
+    #[error("it belongs to another vault")]
+    Vault,
+    #[error("what it is about is no account's name")]
+    Account,
+    #[error("its hashes are no hashes")]
+    Hashes,
+    #[error("a part of it leads beyond its end")]
+    Part,
+    #[error("a record in it is of no known kind")]
+    Kind,
+    #[error("a record in it is not what a record is")]
+    Row,
 }
 
 impl Sink {
@@ -61,11 +86,22 @@ impl Sink {
     fn read(&self, path: &Path) -> Option<(String, Sunk)> {
         let small = fs::symlink_metadata(path).ok().filter(|meta| meta.is_file() && meta.len() <= LARGEST)?;
         let read = fs::read(path).ok().filter(|bytes| bytes.len() as u64 == small.len());
-        let sunk = read.as_deref().and_then(|bytes| self.decode(bytes));
-        if sunk.is_none() {
-            tracing::error!("{} is not a whole sink of this vault; it is left there", path.display());
+        let Some(bytes) = read else {
+            tracing::error!("{} cannot be read; it is left there", path.display());
+            return None;
+        };
+        match self.decode(&bytes) {
+            // A sink of another name would be taken back and never removed.
+            Ok(sunk) if path.file_name().is_some_and(|name| name == sunk.0.as_str()) => Some(sunk),
+            Ok((account, _)) => {
+                tracing::error!("{} is the sink of `{account}`; it is left there", path.display());
+                None
+            }
+            Err(why) => {
+                tracing::error!("{} is no sink of this vault: {why}; it is left there", path.display());
+                None
+            }
         }
-        sunk
     }
 
     fn encode(&self, account: &str, sunk: &Sunk) -> Vec<u8> {
@@ -86,31 +122,48 @@ impl Sink {
         bytes
     }
 
-    fn decode(&self, bytes: &[u8]) -> Option<(String, Sunk)> {
-        let (mut rest, sum) = bytes.split_last_chunk::<32>()?;
-        if hash([rest]) != *sum || take_part(&mut rest)? != FORMAT || take_part(&mut rest)? != self.vault {
-            return None;
+    pub(super) fn decode(&self, bytes: &[u8]) -> Result<(String, Sunk), BadSink> {
+        let (mut rest, sum) = bytes.split_last_chunk::<32>().ok_or(BadSink::Short)?;
+        if hash([rest]) != *sum {
+            return Err(BadSink::Sum);
         }
-        let account = String::from_utf8(take_part(&mut rest)?.to_vec()).ok()?;
-        let (replaces, odd) = take_part(&mut rest)?.as_chunks::<32>();
+        if part(&mut rest)? != FORMAT {
+            return Err(BadSink::Format);
+        }
+        if part(&mut rest)? != self.vault {
+            return Err(BadSink::Vault);
+        }
+        let account = std::str::from_utf8(part(&mut rest)?).ok().and_then(|name| name.parse::<AccountName>().ok());
+        let account = account.ok_or(BadSink::Account)?.to_string();
+        let (replaces, odd) = part(&mut rest)?.as_chunks::<32>();
+        if !odd.is_empty() {
+            return Err(BadSink::Hashes);
+        }
         let mut sunk = Sunk { replaces: replaces.to_vec(), rows: BTreeMap::new() };
         while !rest.is_empty() {
-            let (kind, row) = decode_row(take_part(&mut rest)?)?;
+            let (kind, row) = decode_row(part(&mut rest)?)?;
             sunk.rows.insert(kind, row);
         }
-        odd.is_empty().then_some((account, sunk))
+        Ok((account, sunk))
     }
 }
 
-fn decode_row(mut bytes: &[u8]) -> Option<(Kind, Option<Row>)> {
-    let kind = Kind::of_record(std::str::from_utf8(take_part(&mut bytes)?).ok()?)?;
+fn decode_row(mut bytes: &[u8]) -> Result<(Kind, Option<Row>), BadSink> {
+    let kind = std::str::from_utf8(part(&mut bytes)?).ok().and_then(Kind::of_record).ok_or(BadSink::Kind)?;
     if bytes.is_empty() {
-        return Some((kind, None));
+        return Ok((kind, None));
     }
-    let generation = u64::from_le_bytes(take_part(&mut bytes)?.try_into().ok()?);
-    let binding = take_part(&mut bytes)?.try_into().ok()?;
-    let sealed = take_part(&mut bytes)?.to_vec();
-    Some((kind, Some(Row { kind, generation, binding, sealed })))
+    let generation = part(&mut bytes)?.try_into().map_err(|_| BadSink::Row)?;
+    let binding = part(&mut bytes)?.try_into().map_err(|_| BadSink::Row)?;
+    let sealed = part(&mut bytes)?.to_vec();
+    if !bytes.is_empty() {
+        return Err(BadSink::Row);
+    }
+    Ok((kind, Some(Row { kind, generation: u64::from_le_bytes(generation), binding, sealed })))
+}
+
+fn part<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], BadSink> {
+    take_part(bytes).ok_or(BadSink::Part)
 }
 
 impl Sunk {
@@ -163,8 +216,8 @@ mod tests {
         for at in 0..whole.len() {
             let mut flipped = whole.clone();
             flipped[at] ^= 1;
-            assert!(sink.decode(&flipped).is_none());
-            assert!(sink.decode(&whole[..at]).is_none());
+            assert!(sink.decode(&flipped).is_err());
+            assert!(sink.decode(&whole[..at]).is_err());
         }
         sink.drop("work");
         assert!(sink.all().is_empty());

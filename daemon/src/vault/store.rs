@@ -12,7 +12,7 @@ use super::change::{Owner, Present};
 use super::db::{Db, Fault, Row, SlotRow, VaultRow, log_of, move_aside};
 use super::error::{OpenError, Refused, SlotError, Unopenable};
 use super::place::{Place, io_error};
-use super::seal::{Binding, Key, Kind};
+use super::seal::{Binding, Key, Kind, Unsealable};
 use super::sealer::{Meta, Sealer, is_intact, unwrap};
 use super::sink::{Sink, Sunk};
 use super::view::{SlotView, VaultState};
@@ -211,11 +211,13 @@ impl Store {
         if !is_intact(&self.id, slot) {
             return Err(SlotError::Permanent(format!("slot `{}` is damaged", slot.id)));
         }
-        let sealer = unwrap(&self.id, slot_key, slot)
-            .map_err(|_| SlotError::WrongKey(format!("the key of slot `{}` is not the one", slot.id)))?;
+        let sealer = unwrap(&self.id, slot_key, slot).map_err(|why| match why {
+            Unsealable::Seal => SlotError::WrongKey(format!("the key of slot `{}` is not the one", slot.id)),
+            other => SlotError::Permanent(format!("slot `{}` is damaged: {other}", slot.id)),
+        })?;
         let meta = sealer
             .open_meta(&self.meta)
-            .map_err(|_| SlotError::Permanent("the vault's key check does not open: it is damaged".into()))?;
+            .map_err(|why| SlotError::Permanent(format!("the vault's key check is damaged: {why}")))?;
         Ok((sealer, meta))
     }
 
@@ -335,9 +337,12 @@ fn stored(sealer: &Sealer, owner: &Owner<'_>, present: &Present) -> Stored {
         );
         return Stored { generation, grant: Some(Err(why)), ..Stored::default() };
     }
-    let Ok(body) = sealer.open_grant(owner.account, row) else {
-        let why = format!("the stored login of `{}` is damaged: sign in again", owner.account);
-        return Stored { generation, grant: Some(Err(why)), ..Stored::default() };
+    let body = match sealer.open_grant(owner.account, row) {
+        Ok(body) => body,
+        Err(why) => {
+            let why = format!("the stored login of `{}` is damaged ({why}): sign in again", owner.account);
+            return Stored { generation, grant: Some(Err(why)), ..Stored::default() };
+        }
     };
     let tokens = present.tokens.as_ref().filter(|row| row.binding == *owner.binding);
     Stored {

@@ -68,7 +68,9 @@ fn cost_of(params: &str) -> Result<Cost, SlotError> {
     let damaged = || SlotError::Permanent("the passphrase slot's parameters are damaged".into());
     let cost: Cost = serde_json::from_str(params).map_err(|_| damaged())?;
     let within = cost.memory_kib <= CAP.memory_kib && cost.passes <= CAP.passes && cost.lanes <= CAP.lanes;
-    if within { Ok(cost) } else { Err(damaged()) }
+    let too_much =
+        || SlotError::Permanent("the passphrase slot asks for more than 256 MiB, 16 passes or 4 lanes".into());
+    if within { Ok(cost) } else { Err(too_much()) }
 }
 
 fn stretch(passphrase: &Secret, salt: &[u8], cost: Cost) -> Result<Secret, SlotError> {

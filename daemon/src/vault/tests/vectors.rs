@@ -1,12 +1,16 @@
-//! The vectors that another implementation made from `docs/vault-format.md` (see `vectors/make.py`).
+//! The vectors that another implementation made from `docs/vault-format.md` (see `vectors/make.py`): the good ones say
+//! what they hold, and each bad one is refused with its own error.
+
+use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::secret::Secret;
+use crate::secret::{Sealed, Secret};
 use crate::vault::db::{Row, SlotRow};
 use crate::vault::seal::{Binding, Key, Kind, hash};
 use crate::vault::sealer::{Sealer, is_intact, unwrap};
-use crate::vault::slot::{derive, stretch_for_vectors};
+use crate::vault::sink::Sink;
+use crate::vault::slot::{self, Opener, derive, stretch_for_vectors};
 
 #[derive(Deserialize)]
 struct Vectors {
@@ -14,9 +18,19 @@ struct Vectors {
     vault: String,
     account: String,
     bindings: Vec<BindingVector>,
-    good: Good,
-    bad: Vec<BadRow>,
+    grants: Vec<Grant>,
+    forgotten: Forgotten,
+    tokens: Vec<Tokens>,
+    client_secrets: Vec<ClientSecret>,
+    meta: Meta,
+    slots: Vec<GoodSlot>,
+    passphrase: Passphrase,
+    sinks: Vec<GoodSink>,
+    bad_rows: Vec<BadRow>,
+    bad_refresh_tokens: Vec<BadToken>,
+    bad_metas: Vec<BadMeta>,
     bad_slots: Vec<BadSlot>,
+    bad_sinks: Vec<BadSink>,
 }
 
 #[derive(Deserialize)]
@@ -28,62 +42,49 @@ struct BindingVector {
 }
 
 #[derive(Deserialize)]
-struct Good {
-    grant: GrantVector,
-    forgotten: RowVector,
-    tokens: TokensVector,
-    large: LargeVector,
-    client_secret: SecretVector,
-    meta: MetaVector,
-    slot: SlotVector,
-    passphrase: PassphraseVector,
-}
-
-#[derive(Deserialize)]
-struct GrantVector {
+struct Grant {
+    why: String,
     row: RowText,
-    refresh_token: String,
+    refresh_token: Option<String>,
+    previous: Option<String>,
     refreshes: u64,
-    attempts: u32,
+    attempts: Option<u32>,
+    held: Option<bool>,
 }
 
 #[derive(Deserialize)]
-struct RowVector {
+struct Forgotten {
     row: RowText,
 }
 
 #[derive(Deserialize)]
-struct TokensVector {
+struct Tokens {
+    why: String,
     row: RowText,
-    access_token: String,
+    tokens: Vec<String>,
 }
 
 #[derive(Deserialize)]
-struct LargeVector {
+struct ClientSecret {
+    why: String,
     row: RowText,
     length: usize,
 }
 
 #[derive(Deserialize)]
-struct SecretVector {
-    row: RowText,
-    secret: String,
-}
-
-#[derive(Deserialize)]
-struct MetaVector {
+struct Meta {
     blob: String,
     machine_id: String,
 }
 
 #[derive(Deserialize)]
-struct SlotVector {
+struct GoodSlot {
     slot: SlotText,
     secret: String,
 }
 
 #[derive(Deserialize)]
-struct PassphraseVector {
+struct Passphrase {
     passphrase: String,
     salt: String,
     params: String,
@@ -91,17 +92,48 @@ struct PassphraseVector {
 }
 
 #[derive(Deserialize)]
+struct GoodSink {
+    why: String,
+    sink: String,
+    rows: usize,
+    replaces: usize,
+}
+
+#[derive(Deserialize)]
 struct BadRow {
     why: String,
+    error: String,
     row: RowText,
+}
+
+#[derive(Deserialize)]
+struct BadToken {
+    why: String,
+    error: String,
+    token: String,
+}
+
+#[derive(Deserialize)]
+struct BadMeta {
+    why: String,
+    error: String,
+    blob: String,
 }
 
 #[derive(Deserialize)]
 struct BadSlot {
     why: String,
-    intact: bool,
+    error: String,
     slot: SlotText,
-    secret: String,
+    /// Without one, the parameters are refused before there is a secret.
+    secret: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct BadSink {
+    why: String,
+    error: String,
+    sink: String,
 }
 
 #[derive(Deserialize)]
@@ -130,45 +162,46 @@ fn sealer(vectors: &Vectors) -> Sealer {
     Sealer::new(Key::from_slice(&bytes(&vectors.key)).expect("32 bytes"), array(&vectors.vault))
 }
 
-#[test]
-fn what_the_format_describes_is_read() {
-    let vectors = vectors();
-    let (sealer, of, good) = (sealer(&vectors), vectors.account.as_str(), &vectors.good);
-
-    let row = good.grant.row.row();
-    let grant = sealer.open_grant(of, &row).expect("it opens");
-    assert_eq!(grant.facts.expect("a grant").refreshes, good.grant.refreshes);
-    assert_eq!(grant.intent.expect("an intent").attempts, good.grant.attempts);
-    let token = sealer.open_token(of, &row.binding, &grant.token.expect("a token")).expect("it opens");
-    assert!(token.same_as(good.grant.refresh_token.as_bytes()) && grant.previous.is_none());
-
-    let forgotten = sealer.open_grant(of, &good.forgotten.row.row()).expect("it opens");
-    assert!(forgotten.facts.is_none() && forgotten.token.is_none());
-
-    let tokens = sealer.open_tokens(of, &good.tokens.row.row()).expect("it opens");
-    assert!(tokens.len() == 1 && tokens[0].token.same_as(good.tokens.access_token.as_bytes()));
-    assert!(tokens[0].expiry.is_some());
-
-    let large = sealer.open_client_secret(of, &good.large.row.row()).expect("it opens");
-    assert_eq!(large.len(), good.large.length);
-    let secret = sealer.open_client_secret(of, &good.client_secret.row.row()).expect("it opens");
-    assert!(secret.same_as(good.client_secret.secret.as_bytes()));
-
-    let meta = sealer.open_meta(&bytes(&good.meta.blob)).expect("it opens");
-    assert_eq!(meta.machine, hash([b"tokenkeeper machine 1", sealer.vault(), good.meta.machine_id.as_bytes()]));
+fn sinks(vectors: &Vectors) -> Sink {
+    Sink::of(Some(Path::new("/nowhere")), array(&vectors.vault)).expect("a directory")
 }
 
 #[test]
-fn what_the_format_forbids_is_refused() {
+fn the_records_that_the_format_describes_are_read() {
     let vectors = vectors();
-    let sealer = sealer(&vectors);
-    for bad in &vectors.bad {
-        let row = bad.row.row();
-        let opened = match row.kind {
-            Kind::Tokens => sealer.open_tokens(&vectors.account, &row).is_ok(),
-            _ => sealer.open_grant(&vectors.account, &row).is_ok(),
+    let (sealer, of) = (sealer(&vectors), vectors.account.as_str());
+    for good in &vectors.grants {
+        let row = good.row.row();
+        let grant = sealer.open_grant(of, &row).expect(&good.why);
+        let shown = |token: &Option<Sealed>| {
+            let token = token.as_ref()?;
+            let token = sealer.open_token(of, &row.binding, token).expect(&good.why);
+            Some(token.reveal_str().expect("text").to_owned())
         };
-        assert!(!opened, "{}", bad.why);
+        assert_eq!(shown(&grant.token), good.refresh_token, "{}", good.why);
+        assert_eq!(shown(&grant.previous), good.previous, "{}", good.why);
+        let facts = grant.facts.expect(&good.why);
+        assert_eq!(facts.refreshes, good.refreshes, "{}", good.why);
+        assert_eq!(facts.ended.map(|ended| ended.held), good.held, "{}", good.why);
+        assert_eq!(grant.intent.map(|intent| intent.attempts), good.attempts, "{}", good.why);
+    }
+    let forgotten = sealer.open_grant(of, &vectors.forgotten.row.row()).expect("it opens");
+    assert!(forgotten.facts.is_none() && forgotten.token.is_none());
+
+    for good in &vectors.tokens {
+        let tokens = sealer.open_tokens(of, &good.row.row()).expect(&good.why);
+        let shown: Vec<_> = tokens.iter().map(|token| token.token.reveal_str().expect("text")).collect();
+        assert_eq!(shown, good.tokens, "{}", good.why);
+    }
+    for good in &vectors.client_secrets {
+        let secret = sealer.open_client_secret(of, &good.row.row()).expect(&good.why);
+        assert_eq!(secret.len(), good.length, "{}", good.why);
+    }
+    let meta = sealer.open_meta(&bytes(&vectors.meta.blob)).expect("it opens");
+    assert_eq!(meta.machine, hash([b"tokenkeeper machine 1", sealer.vault(), vectors.meta.machine_id.as_bytes()]));
+    for good in &vectors.sinks {
+        let (account, sunk) = sinks(&vectors).decode(&bytes(&good.sink)).expect(&good.why);
+        assert_eq!((account.as_str(), sunk.rows.len(), sunk.replaces.len()), (of, good.rows, good.replaces));
     }
 }
 
@@ -180,22 +213,71 @@ fn bindings_and_slots_are_those_of_the_format() {
         assert_eq!(hash(parts), array::<32>(&vector.binding));
     }
     let vault: [u8; 16] = array(&vectors.vault);
-    let open = |slot: &SlotRow, secret: &str| unwrap(&vault, &derive(&vault, slot, &Secret::new(bytes(secret))), slot);
-
-    let slot = vectors.good.slot.slot.row();
-    assert!(is_intact(&vault, &slot));
-    let opened = open(&slot, &vectors.good.slot.secret).expect("it opens");
-    opened.open_meta(&bytes(&vectors.good.meta.blob)).expect("under the vault key");
-    for bad in &vectors.bad_slots {
-        let slot = bad.slot.row();
-        assert_eq!(is_intact(&vault, &slot), bad.intact, "{}", bad.why);
-        assert!(open(&slot, &bad.secret).is_err(), "{}", bad.why);
+    for good in &vectors.slots {
+        let slot = good.slot.row();
+        assert!(is_intact(&vault, &slot), "{}", slot.id);
+        let opened = unwrap(&vault, &derive(&vault, &slot, &Secret::new(bytes(&good.secret))), &slot);
+        opened.expect(&slot.id).open_meta(&bytes(&vectors.meta.blob)).expect("under the vault key");
     }
-
-    let vector = &vectors.good.passphrase;
+    let vector = &vectors.passphrase;
     let passphrase = Secret::from(vector.passphrase.clone());
     let stretched = stretch_for_vectors(&passphrase, &bytes(&vector.salt), &vector.params);
     assert!(stretched.same_as(&bytes(&vector.secret)));
+}
+
+#[test]
+fn every_bad_record_is_refused_with_its_own_error() {
+    let vectors = vectors();
+    let (sealer, of) = (sealer(&vectors), vectors.account.as_str());
+    for bad in &vectors.bad_rows {
+        let row = bad.row.row();
+        let refused = match row.kind {
+            Kind::Tokens => sealer.open_tokens(of, &row).err(),
+            _ => sealer.open_grant(of, &row).err(),
+        };
+        assert_eq!(said(refused), bad.error, "{}", bad.why);
+    }
+    let binding: Binding = vectors.grants[0].row.row().binding;
+    for bad in &vectors.bad_refresh_tokens {
+        let refused = sealer.open_token(of, &binding, &Sealed(bytes(&bad.token).into())).err();
+        assert_eq!(said(refused), bad.error, "{}", bad.why);
+    }
+    for bad in &vectors.bad_metas {
+        assert_eq!(said(sealer.open_meta(&bytes(&bad.blob)).err()), bad.error, "{}", bad.why);
+    }
+    for bad in &vectors.bad_sinks {
+        assert_eq!(said(sinks(&vectors).decode(&bytes(&bad.sink)).err()), bad.error, "{}", bad.why);
+    }
+}
+
+#[tokio::test]
+async fn every_bad_slot_is_refused_with_its_own_error() {
+    let vectors = vectors();
+    let vault: [u8; 16] = array(&vectors.vault);
+    let opener = Opener { passphrase: Some(Secret::copy_of(b"correct horse")), ..Opener::default() };
+    for bad in &vectors.bad_slots {
+        let slot = bad.slot.row();
+        let refused = match &bad.secret {
+            Some(_) if !is_intact(&vault, &slot) => "damaged".to_owned(),
+            Some(secret) => said(unwrap(&vault, &derive(&vault, &slot, &Secret::new(bytes(secret))), &slot).err()),
+            None => said(slot::key(&slot, &vault, Path::new("/nowhere"), &opener).await.err()),
+        };
+        assert_eq!(refused, bad.error, "{}", bad.why);
+    }
+}
+
+#[test]
+fn there_are_as_many_vectors_as_the_format_promises() {
+    let vectors = vectors();
+    let good = vectors.grants.len() + 1 + vectors.tokens.len() + vectors.client_secrets.len() + 1;
+    let good = good + vectors.bindings.len() + vectors.slots.len() + 1 + vectors.sinks.len();
+    let bad = vectors.bad_rows.len() + vectors.bad_refresh_tokens.len() + vectors.bad_metas.len();
+    let bad = bad + vectors.bad_slots.len() + vectors.bad_sinks.len();
+    assert_eq!((good, bad), (26, 92));
+}
+
+fn said<E: std::fmt::Display>(refused: Option<E>) -> String {
+    refused.map_or_else(|| "nothing: it was taken".to_owned(), |why| why.to_string())
 }
 
 impl RowText {
