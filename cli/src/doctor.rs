@@ -3,6 +3,7 @@
 
 mod facts;
 mod judge;
+mod restore;
 
 use std::process::ExitCode;
 
@@ -57,11 +58,19 @@ impl Finding {
     }
 }
 
-/// Prints what it finds.
+/// When the daily copy of the vault was made, if there is one.
+pub(crate) fn copied(state_dir: &std::path::Path) -> Option<crate::span::Unix> {
+    facts::copied(&state_dir.join(facts::COPY))
+}
+
+/// Prints what it finds, or puts the copy of the vault in its place.
 ///
 /// # Errors
 /// When nothing can be printed. A finding is no error; it is the exit code.
 pub(crate) async fn run(args: Doctor) -> Result<ExitCode, Fault> {
+    if let Some(copy) = args.restore {
+        return restore::run(copy.as_deref()).await.map(|()| ExitCode::SUCCESS);
+    }
     let facts = facts::gather().await;
     let findings = judge::all(&facts);
     match (args.json, args.report) {

@@ -61,6 +61,12 @@ async fn make_vault(
         step("vault", "there already; `tokenkeeper slot list` shows how it is opened");
         return Ok(None);
     }
+    if let Some(made) = crate::doctor::copied(&places.state_dir) {
+        let when = crate::span::when(made, crate::span::now());
+        more(&format!(
+            "There is a copy of an earlier vault, made {when}: `tokenkeeper doctor --restore` brings it back."
+        ));
+    }
     let slots = match (&args.slot, args.insecure) {
         (_, true) => vec![SlotSpec { kind: SlotKind::Insecure, path: None }],
         (Some(slot), false) => vec![slot.clone()],

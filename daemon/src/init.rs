@@ -1,4 +1,5 @@
-//! `tokenkeeperd --init`: makes the vault, opened by one slot, and proves that the slot opens it.
+//! `tokenkeeperd --init`: makes the vault, opened by one slot, and proves that the slot opens it. `--restore`: puts a copy
+//! of the vault in its place. Both are for when no keeper runs.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -7,7 +8,7 @@ use tokenkeeper_config::Places;
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
-use crate::vault::{Opener, SlotError, SlotKind, Vault};
+use crate::vault::{self, Opener, SlotError, SlotKind, Vault};
 
 /// A passphrase is no longer than this, in bytes.
 const PASSPHRASE_LIMIT: u64 = 4096;
@@ -30,6 +31,18 @@ pub async fn create(places: &Places, slot: &str, passphrase_file: Option<&Path>)
     let vault = vault.with_credentials(places.specifiers.credentials.clone());
     let opener = Opener { passphrase, path, interactive: true, ..Opener::default() };
     vault.create(kind, opener).await.map_err(|e| e.to_string())
+}
+
+/// Puts the daily copy of the vault, or `copy`, in the vault's place; gives a line for people.
+///
+/// # Errors
+/// A sentence for people: a keeper runs, there is no good copy, or the disk refused. The vault is then as it was.
+pub fn restore(places: &Places, copy: Option<&Path>) -> Result<String, String> {
+    let restored = vault::restore(&places.state_dir, copy).map_err(|e| e.to_string())?;
+    Ok(match restored.aside {
+        Some(aside) => format!("what was there is {} now", aside.display()),
+        None => "there was none".to_owned(),
+    })
 }
 
 fn read_passphrase(file: Option<&Path>) -> Result<Secret, String> {

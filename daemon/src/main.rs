@@ -31,6 +31,11 @@ struct Args {
     #[arg(long, value_name = "KIND[=PATH]", requires = "init")]
     slot: Option<String>,
 
+    /// Put the daily copy of the vault, or the copy in FILE, in the vault's place, and exit. `tokenkeeper doctor --restore`
+    /// does this, with the keeper stopped.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, conflicts_with = "init")]
+    restore: Option<Option<PathBuf>>,
+
     /// Read the new passphrase from this file instead of from stdin.
     #[arg(long, value_name = "FILE", requires = "init")]
     passphrase_file: Option<PathBuf>,
@@ -47,6 +52,15 @@ fn main() -> ExitCode {
         Ok(places) => places,
         Err(error) => return fail(&error.to_string()),
     };
+    if let Some(copy) = &args.restore {
+        return match init::restore(&places, copy.as_deref()) {
+            Ok(line) => {
+                let _ = writeln!(std::io::stdout(), "{line}");
+                ExitCode::SUCCESS
+            }
+            Err(why) => fail(&why),
+        };
+    }
     let log_level = dbus::LogLevel::start();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -1,8 +1,9 @@
-//! Commands that look and change nothing.
+//! Commands that look and change nothing, but for `doctor --restore`.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
 use tokenkeeper_config::AccountName;
 
 use super::account_name;
@@ -47,9 +48,10 @@ pub(crate) struct Watch {
 /// Looks at the session bus, the keeper's unit and activation file, the vault and its slots, the clock, the
 /// configuration and every account. Ends with exit code 1 if something needs you.
 #[derive(Args)]
-#[command(
-    after_help = "Examples:\n  tokenkeeper doctor\n  tokenkeeper doctor --report > report.txt   # names no account, server or person"
-)]
+#[command(after_help = "Examples:
+  tokenkeeper doctor
+  tokenkeeper doctor --report > report.txt   # names no account, server or person
+  tokenkeeper doctor --restore               # after a damage: the vault as it was yesterday")]
 pub(crate) struct Doctor {
     /// Print JSON
     #[arg(long)]
@@ -57,6 +59,10 @@ pub(crate) struct Doctor {
     /// Print a report for a bug report: without names of accounts, servers, people or files of yours
     #[arg(long, conflicts_with = "json")]
     pub(crate) report: bool,
+    /// Put the daily copy of the vault in its place, or the copy in FILE. What is there is moved aside; logins whose
+    /// tokens rotate are held until you say what to do
+    #[arg(long, value_name = "FILE", num_args = 0..=1, value_hint = ValueHint::FilePath, conflicts_with_all = ["json", "report"])]
+    pub(crate) restore: Option<Option<PathBuf>>,
 }
 
 /// List the providers that need little configuration

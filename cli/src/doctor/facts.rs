@@ -2,6 +2,7 @@
 //! cannot be read is simply not known.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use tokenkeeper::Keeper;
 use tokenkeeper::wire::BUS_NAME;
@@ -11,6 +12,9 @@ use crate::fault::Fault;
 use crate::setup::{daemon, files, machine};
 use crate::show::view::{self, View};
 use crate::span;
+
+/// The daily copy of the vault, in the state directory.
+pub(super) const COPY: &str = "vault.db.backup";
 
 /// What is known.
 #[derive(Default)]
@@ -35,6 +39,10 @@ pub(super) struct Facts {
     pub(super) faults: Vec<String>,
     /// Others may enter the directory of the vault.
     pub(super) open_state_dir: Option<String>,
+    /// When the daily copy of the vault was made.
+    pub(super) copied: Option<span::Unix>,
+    /// Vaults that could not be read and were moved aside.
+    pub(super) damaged: Vec<String>,
     pub(super) now: span::Unix,
     /// The clock is kept right over the network.
     pub(super) clock_synchronized: Option<bool>,
@@ -53,6 +61,8 @@ pub(super) async fn gather() -> Facts {
     if let Ok(places) = Places::from_env(|key| std::env::var_os(key)) {
         facts.faults = Config::load(&places).faults.iter().map(ToString::to_string).collect();
         let others = std::fs::metadata(&places.state_dir).is_ok_and(|dir| dir.permissions().mode() & 0o077 != 0);
+        facts.copied = copied(&places.state_dir.join(COPY));
+        facts.damaged = damaged(&places.state_dir);
         facts.open_state_dir = others.then(|| places.state_dir.display().to_string());
     }
     match Keeper::connect().await {
@@ -60,6 +70,18 @@ pub(super) async fn gather() -> Facts {
         Err(error) => facts.no_bus = Some(error.to_string()),
     }
     facts
+}
+
+/// When a file was written.
+pub(super) fn copied(copy: &Path) -> Option<span::Unix> {
+    let written = std::fs::metadata(copy).and_then(|meta| meta.modified()).ok()?;
+    written.duration_since(std::time::UNIX_EPOCH).ok().map(|since| since.as_secs())
+}
+
+fn damaged(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| name.starts_with("vault.db.damaged-") && !name.ends_with("-wal")).collect()
 }
 
 async fn ask(keeper: &Keeper, facts: &mut Facts) {

@@ -6,6 +6,7 @@ use super::facts::Facts;
 use super::{Finding, Level};
 use crate::fault;
 use crate::show::view::{AccountView, View};
+use crate::span;
 
 /// No clock that is right is before this: 2026-01-01.
 const RELEASED: u64 = 1_767_225_600;
@@ -16,7 +17,7 @@ pub(super) fn all(facts: &Facts) -> Vec<Finding> {
     findings.extend(linger(facts));
     match &facts.view {
         Some(Ok(view)) => {
-            findings.push(vault(view));
+            findings.push(vault(view, facts));
             findings.extend(slots(view));
             findings.extend(hardening(view));
         }
@@ -26,6 +27,7 @@ pub(super) fn all(facts: &Facts) -> Vec<Finding> {
         ),
         None => {}
     }
+    findings.extend(copies(facts));
     findings.extend(state_dir(facts));
     findings.push(clock(facts));
     findings.extend(config(facts));
@@ -84,16 +86,36 @@ fn linger(facts: &Facts) -> Option<Finding> {
     })
 }
 
-fn vault(view: &View) -> Finding {
+fn vault(view: &View, facts: &Facts) -> Finding {
     match view.vault.state.as_str() {
         "ready" => {
             let kind = view.vault.slots.iter().find(|slot| slot.opened).map_or("", |slot| slot.kind.as_str());
             Finding::new("vault", Level::Ok, format!("open, by {kind}"))
         }
         "locked" => Finding::new("vault", Level::Fault, "locked").remedy("run `tokenkeeper unlock`"),
+        "no-vault" if facts.copied.is_some() => {
+            Finding::new("vault", Level::Fault, "there is none, but the daily copy of one")
+                .remedy("`tokenkeeper doctor --restore`; or `tokenkeeper setup` for a new one")
+        }
         "no-vault" => Finding::new("vault", Level::Fault, "there is none yet").remedy("run `tokenkeeper setup`"),
         other => Finding::new("vault", Level::Warning, other.to_owned()),
     }
+}
+
+fn copies(facts: &Facts) -> Vec<Finding> {
+    const DAYS: u64 = 3 * 86_400;
+    let stale = |at: u64| facts.now.saturating_sub(at) > DAYS;
+    let copy = facts.copied.map(|at| match span::when(at, facts.now) {
+        when if stale(at) => {
+            Finding::new("copy", Level::Warning, format!("the last copy of the vault was made {when}"))
+                .remedy("free room on its disk: the keeper's log says why there is no newer one")
+        }
+        when => Finding::new("copy", Level::Ok, format!("the last copy of the vault was made {when}")),
+    });
+    let damaged = facts.damaged.iter().map(|name| {
+        Finding::new("vault", Level::Note, format!("a vault that could not be read was moved aside as {name}"))
+    });
+    copy.into_iter().chain(damaged).collect()
 }
 
 fn slots(view: &View) -> Vec<Finding> {

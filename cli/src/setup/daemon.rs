@@ -1,4 +1,4 @@
-//! The keeper's binary: where it is, and having it make the vault.
+//! The keeper's binary: where it is, and having it make or restore the vault.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -51,7 +51,27 @@ pub(crate) fn init(daemon: &Path, slot: &SlotSpec, passphrase: Option<&Hidden>, 
     if output.status.success() {
         return Ok(());
     }
-    Err(said(&String::from_utf8_lossy(&output.stderr)))
+    Err(said("make", &String::from_utf8_lossy(&output.stderr)))
+}
+
+/// Puts a copy of the vault in its place: runs `tokenkeeperd --restore`; gives what it said.
+///
+/// # Errors
+/// When it cannot be run, or found the copy or the disk wanting; its own words.
+pub(crate) fn restore(daemon: &Path, copy: Option<&Path>, allow_root: bool) -> Result<String, Fault> {
+    let mut command = Command::new(daemon);
+    command.arg("--restore").args(copy);
+    if allow_root {
+        command.arg("--allow-root");
+    }
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| Fault::failure(format!("cannot run {}: {error}", daemon.display())))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    }
+    Err(said("restore", &String::from_utf8_lossy(&output.stderr)))
 }
 
 /// `KIND` or `KIND=PATH`.
@@ -65,11 +85,11 @@ fn word(slot: &SlotSpec) -> OsString {
 }
 
 /// The keeper's last words: what happened, then what to do.
-fn said(stderr: &str) -> Fault {
+fn said(what_for: &str, stderr: &str) -> Fault {
     let mut lines = stderr.lines().map(str::trim).filter(|line| !line.is_empty());
     let what = lines.next().unwrap_or("tokenkeeperd ended without a word");
     let what = what.strip_prefix("tokenkeeperd: ").unwrap_or(what);
-    let fault = Fault::failure(format!("cannot make the vault: {what}"));
+    let fault = Fault::failure(format!("cannot {what_for} the vault: {what}"));
     match lines.next() {
         Some(hint) => fault.hint(hint.trim_start_matches("→ ")),
         None => fault,

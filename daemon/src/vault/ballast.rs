@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use super::place::private_file;
+use super::place::{has_room, private_file};
 use super::seal::fill;
 
 const SIZE: usize = 1 << 20;
@@ -51,7 +51,6 @@ impl Ballast {
     }
 
     fn has_plenty(&self) -> bool {
-        let dir = self.path.parent().unwrap_or(&self.path);
-        rustix::fs::statvfs(dir).is_ok_and(|room| room.f_bavail.saturating_mul(room.f_frsize) >= PLENTY)
+        has_room(self.path.parent().unwrap_or(&self.path), PLENTY)
     }
 }

@@ -48,7 +48,10 @@ impl Store {
         match &pending.change {
             Change::Adopt => self.adopt().map_err(|refused| refused.to_string())?,
             Change::Intent { intent: Some(_), .. } => self.must_have_room()?,
-            Change::Intent { .. } | Change::Grant { .. } | Change::Facts { .. } | Change::Forget { .. } => {}
+            // A login is a person's work; a refresh is not.
+            Change::Grant { grant, .. } if grant.facts.refreshes == 0 => self.hurry(),
+            Change::Forget { .. } => self.hurry(),
+            Change::Intent { .. } | Change::Grant { .. } | Change::Facts { .. } => {}
         }
         let sealer = self.sealer().map_err(|refused| refused.to_string())?;
         let present = self.present(pending.account.as_str()).map_err(|refused| refused.to_string())?;
@@ -93,11 +96,13 @@ impl Store {
     pub(super) fn set_client_secret(&mut self, account: &AccountName, secret: &Secret) -> Result<(), Refused> {
         let row = self.sealer()?.seal_client_secret(account.as_str(), secret);
         let row = row.map_err(|_| Refused::Damaged("a client secret of over 32 KiB is none".into()))?;
+        self.hurry();
         self.write(&[(account.as_str(), Kind::ClientSecret, Some(&row))]).map_err(Refused::Disk)
     }
 
     /// Forgets everything of an account.
     pub(super) fn remove(&mut self, account: &AccountName) -> Result<(), Refused> {
+        self.hurry();
         let kinds = [Kind::Grant, Kind::Tokens, Kind::ClientSecret];
         self.write(&kinds.map(|kind| (account.as_str(), kind, None))).map_err(Refused::Disk)
     }

@@ -45,6 +45,25 @@ pub enum OpenError {
     },
 }
 
+/// A copy could not be put in the vault's place, which is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The directory, the present vault or the disk stood in the way.
+    #[error(transparent)]
+    Place(#[from] OpenError),
+    /// There is nothing to restore.
+    #[error("there is no copy {}", .0.display())]
+    NoCopy(PathBuf),
+    /// The copy is no better than what it would replace.
+    #[error("the copy {} cannot be used: {why}", copy.display())]
+    Damaged {
+        /// The copy.
+        copy: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
 /// The vault does not answer: it is shut, not there, or its disk fails.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {

@@ -4,6 +4,7 @@
 //! was sealed for; nothing that was ever stored is deleted because it cannot be read. The format is written down byte
 //! for byte in `docs/vault-format.md`.
 
+mod backup;
 mod ballast;
 mod change;
 mod commit;
@@ -16,6 +17,7 @@ mod record;
 mod rekey;
 mod seal;
 mod sealer;
+mod restore;
 mod sink;
 mod slot;
 mod store;
@@ -37,7 +39,8 @@ use store::Store;
 use worker::Worker;
 
 pub use door::Unlocked;
-pub use error::{CommitFailed, OpenError, Refused, SlotError, UnlockError, Unopenable};
+pub use error::{CommitFailed, OpenError, Refused, RestoreError, SlotError, UnlockError, Unopenable};
+pub use restore::{Restored, restore};
 pub use seal::{Binding, binding};
 pub use slot::{Opener, SlotKind};
 pub use view::{SlotView, VaultState};

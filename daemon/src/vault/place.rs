@@ -83,42 +83,72 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 
 /// A file that is whole and synced and does not have its name yet. It is removed unless it takes it.
 pub(super) struct Draft {
-    draft: Option<PathBuf>,
+    draft: PathBuf,
     path: PathBuf,
+    named: bool,
 }
 
 impl Draft {
     /// The bytes of a file on another inode.
     pub(super) fn copy_of(path: &Path) -> io::Result<Self> {
-        Self::fill(path, |draft| io::copy(&mut File::open(path)?, draft).map(drop))
+        Self::copy(path, path)
+    }
+
+    /// The bytes of a file, to be called `path`.
+    pub(super) fn copy(from: &Path, path: &Path) -> io::Result<Self> {
+        Self::fill(path, |draft| io::copy(&mut File::open(from)?, draft).map(drop))
+    }
+
+    /// What `make` writes into the empty file that it is told of.
+    pub(super) fn made_by<E: From<io::Error>>(
+        path: &Path,
+        make: impl FnOnce(&Path) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let (draft, file) = Self::begin(path)?;
+        make(draft.lies_at())?;
+        file.sync_all()?;
+        Ok(draft)
     }
 
     fn fill(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<Self> {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".new");
-        let draft = Self { draft: Some(name.clone().into()), path: path.to_owned() };
-        let _ = fs::remove_file(&name);
-        let mut file = private_file(Path::new(&name))?;
+        let (draft, mut file) = Self::begin(path)?;
         fill(&mut file)?;
         file.sync_all()?;
         Ok(draft)
     }
 
+    fn begin(path: &Path) -> io::Result<(Self, File)> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".new");
+        let draft = Self { draft: name.into(), path: path.to_owned(), named: false };
+        let _ = fs::remove_file(&draft.draft);
+        let file = private_file(&draft.draft)?;
+        Ok((draft, file))
+    }
+
+    /// Where it lies until it takes its name.
+    pub(super) fn lies_at(&self) -> &Path {
+        &self.draft
+    }
+
     pub(super) fn take_its_name(mut self) -> io::Result<()> {
-        if let Some(draft) = &self.draft {
-            fs::rename(draft, &self.path)?;
-        }
-        self.draft = None;
+        fs::rename(&self.draft, &self.path)?;
+        self.named = true;
         sync_dir(self.path.parent().unwrap_or(Path::new("/")))
     }
 }
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        if let Some(draft) = &self.draft {
-            let _ = fs::remove_file(draft);
+        if !self.named {
+            let _ = fs::remove_file(&self.draft);
         }
     }
+}
+
+/// Whether the file system of a directory has this many bytes for us.
+pub(super) fn has_room(dir: &Path, bytes: u64) -> bool {
+    rustix::fs::statvfs(dir).is_ok_and(|room| room.f_bavail.saturating_mul(room.f_frsize) >= bytes)
 }
 
 /// Makes names in a directory durable.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use tokenkeeper_config::AccountName;
 use zeroize::Zeroizing;
 
+use super::backup::{self, Due};
 use super::ballast::Ballast;
 use super::change::{Owner, Present};
 use super::db::{Db, Fault, Row, SlotRow, VaultRow, log_of, move_aside};
@@ -34,8 +35,12 @@ pub(super) struct Store {
     pub(super) sink: Option<Sink>,
     /// What the sinks hold, by account: the vault's own rows are older.
     pub(super) sunk: BTreeMap<String, Sunk>,
-    id: [u8; 16],
+    pub(super) id: [u8; 16],
     meta: Vec<u8>,
+    /// Set until the first unlock after a restore: when the copy was made.
+    pub(super) restored: Option<u64>,
+    /// When the next copy of the vault is to be made.
+    pub(super) backup: Due,
     pub(super) sealer: Option<Sealer>,
     foreign: bool,
     tried: BTreeMap<String, Tried>,
@@ -64,6 +69,8 @@ impl Store {
             sunk: BTreeMap::new(),
             id: [0; 16],
             meta: Vec::new(),
+            restored: None,
+            backup: Due::default(),
             sealer: None,
             foreign: false,
             tried: BTreeMap::new(),
@@ -84,7 +91,7 @@ impl Store {
             Err(Fault::Newer(found)) => return Err(OpenError::Newer { path, found, known: super::db::FORMAT_VERSION }),
             Err(Fault::Disk(why)) => return Err(OpenError::Io { what: "open", path, why }),
             Err(Fault::Damaged(why)) => {
-                let aside = move_aside(&path).map_err(|error| io_error("move aside", &path, &error))?;
+                let aside = move_aside(&path, "damaged").map_err(|error| io_error("move aside", &path, &error))?;
                 tracing::error!("{} is damaged ({why}); it was moved to {}", path.display(), aside.display());
                 store.moved_aside = Some(aside);
             }
@@ -102,6 +109,8 @@ impl Store {
         }
         self.id = row.id;
         self.meta = row.meta;
+        self.restored = row.restored;
+        self.backup = Due::of(&backup::path_in(self.place.dir()), db.now().unwrap_or(0));
         self.db = Some(db);
         self.ballast.keep();
         self.sink = Sink::of(self.runtime_dir.as_deref(), self.id);
@@ -134,7 +143,7 @@ impl Store {
         self.moved_aside.clone()
     }
 
-    fn exists(&self) -> bool {
+    pub(super) fn exists(&self) -> bool {
         !self.meta.is_empty()
     }
 
@@ -160,7 +169,7 @@ impl Store {
             Some(db) => db,
             None => Db::open(&path).map_err(|fault| failed(fault.to_string()))?,
         };
-        let row = VaultRow { id: self.id, meta };
+        let row = VaultRow { id: self.id, meta, restored: None };
         if let Err(failure) = db.create(&row, &slot) {
             // It may be on the disk all the same, but holds nothing yet, and its slot's key will be forgotten.
             drop(db);
@@ -170,6 +179,7 @@ impl Store {
             return Err(failed(failure.to_string()).into());
         }
         self.take(row, db);
+        self.hurry();
         self.sealer = Some(sealer);
         self.tried.insert(slot.id, Tried::Opened);
         Ok(())
@@ -198,7 +208,10 @@ impl Store {
 
     /// Tries the key that a slot gave.
     pub(super) fn unlock(&mut self, slot: &SlotRow, slot_key: &Key) -> Result<(), SlotError> {
-        let result = self.try_key(slot, slot_key);
+        let result = self.try_key(slot, slot_key).and_then(|(sealer, meta)| {
+            self.hold_what_rotates(&sealer)?;
+            Ok((sealer, meta))
+        });
         self.note(&slot.id, result.as_ref().map(|_| ()).map_err(Clone::clone));
         let (sealer, meta) = result?;
         self.foreign = meta.machine != self.machine_hash();
@@ -241,12 +254,15 @@ impl Store {
         self.sealer()?.wrap(slot_key, &mut slot);
         self.transact(|writer| writer.put_slot(&slot))?;
         self.tried.remove(&slot.id);
+        // A changed passphrase is not to go on opening the copy.
+        self.replace_backup();
         Ok(())
     }
 
     pub(super) fn remove_slot(&mut self, id: &str) -> Result<(), Refused> {
         self.transact(|writer| writer.delete_slot(id))?;
         self.tried.remove(id);
+        self.replace_backup();
         Ok(())
     }
 
@@ -262,6 +278,7 @@ impl Store {
     pub(super) fn replace_key(&mut self, new: Sealer, meta: Vec<u8>) {
         self.sealer = Some(new.succeed(self.sealer.take()));
         self.meta = meta;
+        self.replace_backup();
     }
 
     /// Everything that is kept of these accounts.
@@ -299,6 +316,16 @@ impl Store {
         let secret = sealer.open_client_secret(account, &row);
         let damaged = |_| Refused::Damaged(format!("the client secret of `{account}` is damaged: put it in again"));
         secret.map(Some).map_err(damaged)
+    }
+
+    /// Unix seconds.
+    pub(super) fn clock(&self) -> Result<u64, Refused> {
+        self.db()?.now().map_err(|failure| Refused::Disk(failure.to_string()))
+    }
+
+    /// A moment as people write it.
+    pub(super) fn day(&self, unix: u64) -> Result<String, Refused> {
+        self.db()?.day_of(unix).map_err(|failure| Refused::Disk(failure.to_string()))
     }
 
     pub(super) fn sealer(&self) -> Result<&Sealer, Refused> {

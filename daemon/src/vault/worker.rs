@@ -83,6 +83,7 @@ fn run(mut store: Store, inbox: &mpsc::Receiver<(OwnedSemaphorePermit, Work)>, r
             Ok((_, work)) => work,
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 store.tidy();
+                store.back_up_if_due();
                 continue;
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => return,
@@ -92,6 +93,7 @@ fn run(mut store: Store, inbox: &mpsc::Receiver<(OwnedSemaphorePermit, Work)>, r
             Work::Commit(pending, reply) => {
                 next = commit(&mut store, inbox, (*pending, reply));
                 store.tidy();
+                store.back_up_if_late();
             }
             Work::Close(reply) => {
                 // The runtime directory may end with the session: what is in the sinks goes home now if it can.

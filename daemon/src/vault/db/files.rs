@@ -44,12 +44,12 @@ pub(in crate::vault) fn read_through(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Moves a damaged database and its log aside, under a name that is free. Nothing is deleted.
-pub(in crate::vault) fn move_aside(path: &Path) -> io::Result<PathBuf> {
+/// Moves a database and its log aside, as `NAME.WORD-N` with an N that is free. Nothing is deleted.
+pub(in crate::vault) fn move_aside(path: &Path, word: &str) -> io::Result<PathBuf> {
     let aside = (1..)
         .map(|n| {
             let mut name = path.as_os_str().to_owned();
-            name.push(format!(".damaged-{n}"));
+            name.push(format!(".{word}-{n}"));
             PathBuf::from(name)
         })
         .find(|aside| !aside.exists() && !log_of(aside).exists())

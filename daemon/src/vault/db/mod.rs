@@ -1,8 +1,10 @@
 //! The SQLite file: pragmas, schema, transactions. It sees only ciphertext and names, and knows nothing of keys.
 
+mod copy;
 mod fault;
 mod files;
 mod log;
+mod migrate;
 mod rows;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +14,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, pa
 
 use super::place::{private_file, sync_dir};
 
+pub(super) use copy::{id_of_copy, mark_restored};
 pub(super) use fault::{Failure, Fault};
 pub(super) use files::move_aside;
 pub(super) use log::log_of;
@@ -19,7 +22,7 @@ pub(super) use rows::{Row, SlotRow, VaultRow, Writer};
 
 /// `TKv1` in the header's application id.
 const APPLICATION_ID: u32 = u32::from_be_bytes(*b"TKv1");
-pub(super) const FORMAT_VERSION: u32 = 1;
+pub(super) const FORMAT_VERSION: u32 = 2;
 
 const PAGE: u64 = 4096;
 
@@ -27,7 +30,8 @@ const SCHEMA: &str = "
 CREATE TABLE vault (
   one INTEGER PRIMARY KEY CHECK (one = 1),
   id BLOB NOT NULL,
-  meta BLOB NOT NULL
+  meta BLOB NOT NULL,
+  restored INTEGER
 ) STRICT;
 CREATE TABLE slot (
   id TEXT PRIMARY KEY,
@@ -56,15 +60,17 @@ pub(super) struct Db {
 impl Db {
     /// Opens the file and checks all of it. A file of no length, or one whose first transaction never became durable,
     /// has no vault row. It is called damaged only if it can be read from end to end and looks damaged twice: SQLite's
-    /// check reports a page that the disk did not give as a damaged one.
+    /// check reports a page that the disk did not give as a damaged one. An earlier format becomes the present one.
     pub(super) fn open(path: &Path) -> Result<Self, Fault> {
-        match Self::try_open(path) {
+        let mut db = match Self::try_open(path) {
             Err(Fault::Damaged(_)) => {
                 files::read_through(path).map_err(|error| Fault::Disk(error.to_string()))?;
-                Self::try_open(path)
+                Self::try_open(path)?
             }
-            sound => sound,
-        }
+            sound => sound?,
+        };
+        db.migrate()?;
+        Ok(db)
     }
 
     fn try_open(path: &Path) -> Result<Self, Fault> {
@@ -111,7 +117,7 @@ impl Db {
         if number("application_id")? != APPLICATION_ID {
             return Err(Fault::Damaged("it is not a vault".into()));
         }
-        if self.vault()?.is_none() {
+        if self.conn.query_row("SELECT count(*) FROM vault", [], |row| row.get::<_, u32>(0))? == 0 {
             return Err(Fault::Damaged("it has no vault row".into()));
         }
         self.must_pass("integrity_check(1)").or_else(|_| self.mend_indexes())
@@ -149,8 +155,10 @@ impl Db {
         if self.is_empty()? {
             return Ok(None);
         }
-        let row = self.conn.query_row("SELECT id, meta FROM vault WHERE one = 1", [], |row| {
-            Ok(VaultRow { id: row.get(0)?, meta: row.get(1)? })
+        let row = self.conn.query_row("SELECT id, meta, restored FROM vault WHERE one = 1", [], |row| {
+            let restored: Option<i64> = row.get(2)?;
+            let restored = restored.map(|made| u64::try_from(made).unwrap_or(0));
+            Ok(VaultRow { id: row.get(0)?, meta: row.get(1)?, restored })
         });
         Ok(row.optional()?)
     }

@@ -18,6 +18,8 @@ pub(in crate::vault) struct Row {
 pub(in crate::vault) struct VaultRow {
     pub(in crate::vault) id: [u8; 16],
     pub(in crate::vault) meta: Vec<u8>,
+    /// Set from a restore to the first unlock: when the copy was made, Unix seconds.
+    pub(in crate::vault) restored: Option<u64>,
 }
 
 /// One way to open it.
@@ -104,6 +106,11 @@ impl Writer<'_> {
 
     pub(in crate::vault) fn set_meta(&self, meta: &[u8]) -> rusqlite::Result<()> {
         self.0.execute("UPDATE vault SET meta = ?1", params![meta])?;
+        Ok(())
+    }
+
+    pub(in crate::vault) fn is_restored_no_more(&self) -> rusqlite::Result<()> {
+        self.0.execute("UPDATE vault SET restored = NULL", [])?;
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! The vault from outside: what is stored comes back, and everything that can be wrong with it is told apart.
 
+mod backup;
 mod damage;
 mod disk;
 mod doors;
