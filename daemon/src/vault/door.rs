@@ -63,11 +63,14 @@ impl Vault {
             };
             match tried {
                 Ok(()) => return Ok(Unlocked { by: row.id, kind: row.kind }),
-                Err(why) => failed.push((row, why)),
+                Err(why) => {
+                    // It is told even where another slot opens the vault: it will not be looked at until that one fails.
+                    let (id, said) = (row.id.clone(), why.clone());
+                    self.worker.call(move |store| store.note(&id, Err(said))).await?;
+                    failed.push((row, why));
+                }
             }
         }
-        let noted: Vec<_> = failed.iter().map(|(row, why)| (row.id.clone(), why.clone())).collect();
-        self.worker.call(move |store| noted.into_iter().for_each(|(id, why)| store.note(&id, Err(why)))).await?;
         Err(shut(failed))
     }
 
