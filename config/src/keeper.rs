@@ -48,7 +48,6 @@ impl Words for HostApps {
 
 impl Words for OnScreenLock {
     const WORDS: &'static [(&'static str, Self)] = &[("keep", Self::Keep), ("lock", Self::Lock)];
-    const NOT_YET: &'static [&'static str] = &["lock"];
 }
 
 impl KeeperSettings {

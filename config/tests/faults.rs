@@ -60,7 +60,6 @@ fn the_keeper() {
             "host_apps = \"alow\"",
             "host_apps = \"never\"",
             "host_apps = \"ask\"",
-            "on_screen_lock = \"lock\"",
             "tokens_in_messages = \"yes\"",
             "on_screen_lock = 1",
             "proxy = \"acme:3128\"",

@@ -5,6 +5,7 @@ pub mod bus;
 pub mod clock;
 pub mod idp;
 pub mod keeper;
+pub mod keyring;
 pub mod person;
 pub mod programs;
 pub mod provider;

@@ -14,9 +14,9 @@ use super::errands::Errands;
 use super::handle::{Handle, View};
 use super::requests::Requests;
 use super::task::{Ears, Keeper};
-use super::vaulting::{Gate, Position};
+use super::vaulting::{Gate, Position, Return};
 use super::waiters::Waiters;
-use super::{files, network, notify, sleep};
+use super::{files, keyring, network, notify, screen, sleep};
 use crate::http::Http;
 use crate::time::Boot;
 use crate::vault::{OpenError, Opener, Vault, VaultState};
@@ -61,7 +61,8 @@ pub fn start(places: Places, bus: zbus::Connection, hardening: BTreeMap<String, 
     let (in_flight, in_flight_watched) = watch::channel(false);
     let (stop, stopping) = oneshot::channel();
     let (ready_sender, ready) = oneshot::channel();
-    let gate = Gate { position: Position::NoVault, slots: Vec::new(), opened_by: String::new() };
+    let gate =
+        Gate { position: Position::NoVault, slots: Vec::new(), opened_by: String::new(), returns: Return::WithKeyring };
     let view = View { accounts: BTreeMap::new(), vault: gate.view(), hardening };
     let (view, viewed) = watch::channel(Arc::new(view));
     let (settings, settings_watched) = watch::channel(KeeperSettings::default());
@@ -101,7 +102,9 @@ pub fn start(places: Places, bus: zbus::Connection, hardening: BTreeMap<String, 
     let ears = Ears { calls, reports: heard, alarm: Alarm::new()?, clock_steps: ClockSteps::new()?, stop: stopping };
     tokio::spawn(files::watch(places, reports.clone()));
     tokio::spawn(network::watch(reports.clone()));
-    tokio::spawn(sleep::watch(reports, in_flight_watched));
+    tokio::spawn(sleep::watch(reports.clone(), in_flight_watched));
+    tokio::spawn(screen::watch(bus.clone(), reports.clone()));
+    tokio::spawn(keyring::watch(bus.clone(), reports));
     tokio::spawn(notify::show(bus, notes));
     let stopped = tokio::spawn(async move {
         if keeper.errands.vault.state().await != VaultState::NoVault {

@@ -41,6 +41,12 @@ pub(super) enum Report {
     Sleeping,
     /// The machine woke up.
     Woke,
+    /// A Secret Service came, or a keyring of it was opened.
+    KeyringChanged,
+    /// The screen was locked.
+    ScreenLocked,
+    /// The screen was unlocked.
+    ScreenUnlocked,
 }
 
 /// The state of the keeper task.
@@ -144,6 +150,9 @@ impl Keeper {
             Report::NetworkUp => self.tell_all(|| Input::NetworkUp),
             Report::Sleeping => self.tell_all(|| Input::Sleeping),
             Report::Woke => self.tell_all(|| Input::Woke),
+            Report::KeyringChanged => self.keyring_changed(),
+            Report::ScreenLocked => self.screen_locked(),
+            Report::ScreenUnlocked => self.screen_unlocked(),
         }
     }
 
@@ -174,7 +183,7 @@ impl Keeper {
             Message::AddAccount { definition, reply } => drop(reply.send(self.add_account(&definition))),
             Message::Reload { reply } => drop(reply.send(self.reload().map_err(Denied::Misconfigured))),
             Message::Unlock { interactive, reply } => self.begin_unlock(interactive, reply),
-            Message::Lock { reply } => self.lock(reply),
+            Message::Lock { reply } => self.lock_for_good(reply),
             Message::AddSlot { kind, options, reply } => self.begin_slot(kind, options, reply),
             Message::RemoveSlot { id, reply } => self.remove_slot(id, reply),
             Message::Rekey { reply } => self.begin_rekey(reply),

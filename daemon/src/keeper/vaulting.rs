@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokenkeeper_config::AccountName;
+use tokenkeeper_config::{AccountName, OnScreenLock};
 
 use super::handle::{Begun, Reply, RequestState, VaultView};
 use super::requests::Kind;
@@ -19,6 +19,8 @@ pub(super) struct Gate {
     pub(super) position: Position,
     pub(super) slots: Vec<SlotView>,
     pub(super) opened_by: String,
+    /// What opens it again once it is locked.
+    pub(super) returns: Return,
 }
 
 /// Where the gate stands.
@@ -28,6 +30,19 @@ pub(super) enum Position {
     Open,
     /// Closed for callers; exchanges in flight are still being saved. Whoever asked to lock waits.
     Closing(Vec<Reply<()>>),
+}
+
+/// What opens a locked vault without a person, by the slots that ask nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Return {
+    /// Nothing: a person locked it.
+    ByPerson,
+    /// The screen's being unlocked.
+    WithScreen,
+    /// Its having closed: the screen was unlocked meanwhile.
+    OnceClosed,
+    /// A keyring that comes or is opened: no slot opened it when it was tried.
+    WithKeyring,
 }
 
 /// What the vault did.
@@ -70,6 +85,10 @@ impl Gate {
 impl Keeper {
     pub(super) fn vault_did(&mut self, report: VaultReport) {
         match report {
+            // A person locked it while a trial by itself was under way.
+            VaultReport::Tried { request: None, result: Ok(_) } if self.gate.returns == Return::ByPerson => {
+                self.close()
+            }
             VaultReport::Tried { result: Ok(unlocked), .. } => self.opened(unlocked),
             VaultReport::Tried { request, result: Err(error) } => self.not_opened(request, error),
             VaultReport::Loaded { accounts } => {
@@ -189,7 +208,44 @@ impl Keeper {
         self.is_ready();
     }
 
-    pub(super) fn lock(&mut self, reply: Reply<()>) {
+    /// A person said so: it stays locked, whatever the screen does.
+    pub(super) fn lock_for_good(&mut self, reply: Reply<()>) {
+        self.gate.returns = Return::ByPerson;
+        self.lock(reply);
+    }
+
+    /// `on_screen_lock = "lock"`.
+    pub(super) fn screen_locked(&mut self) {
+        let follows = self.settings.borrow().on_screen_lock == OnScreenLock::Lock;
+        if follows && matches!(self.gate.position, Position::Open) {
+            tracing::info!("the vault is locked with the screen");
+            self.gate.returns = Return::WithScreen;
+            self.lock(tokio::sync::oneshot::channel().0);
+        }
+    }
+
+    pub(super) fn screen_unlocked(&mut self) {
+        match (self.gate.returns, &self.gate.position) {
+            (Return::WithScreen, Position::Closing(_)) => self.gate.returns = Return::OnceClosed,
+            (Return::WithScreen, Position::Locked) => self.come_back(),
+            (Return::WithScreen, Position::Open | Position::NoVault)
+            | (Return::ByPerson | Return::OnceClosed | Return::WithKeyring, _) => {}
+        }
+    }
+
+    pub(super) fn keyring_changed(&mut self) {
+        let waits = self.gate.returns == Return::WithKeyring && matches!(self.gate.position, Position::Locked);
+        if waits && self.has_slot(SlotKind::SecretService) {
+            self.come_back();
+        }
+    }
+
+    fn come_back(&mut self) {
+        self.gate.returns = Return::WithKeyring;
+        self.try_to_open(None, Opener::default());
+    }
+
+    fn lock(&mut self, reply: Reply<()>) {
         match &mut self.gate.position {
             Position::NoVault => return drop(reply.send(Err(Denied::NoVault))),
             Position::Locked => return drop(reply.send(Ok(()))),
@@ -206,6 +262,10 @@ impl Keeper {
             return;
         }
         self.closing = true;
+        self.close();
+    }
+
+    fn close(&self) {
         let errands = self.errands.clone();
         tokio::spawn(async move {
             errands.vault.lock().await;
@@ -223,6 +283,9 @@ impl Keeper {
             for reply in waiting {
                 let _ = reply.send(Ok(()));
             }
+        }
+        if self.gate.returns == Return::OnceClosed {
+            self.come_back();
         }
     }
 
