@@ -77,3 +77,33 @@ fn redirect_queries() {
 fn id_tokens() {
     run(&seeds("id_token"), fuzz::id_token);
 }
+
+#[test]
+fn vault_records() {
+    run(&seeds("vault_record"), fuzz::vault_record);
+}
+
+#[test]
+fn vault_slots() {
+    run(&seeds("vault_slot"), fuzz::vault_slot);
+}
+
+#[test]
+fn vault_sinks() {
+    run(&seeds("vault_sink"), fuzz::vault_sink);
+}
+
+#[test]
+fn configurations() {
+    run(&seeds("config"), fuzz::config);
+}
+
+#[test]
+fn options_of_calls() {
+    run(&seeds("options"), fuzz::options);
+}
+
+#[test]
+fn requests_to_the_listener() {
+    run(&seeds("callback"), fuzz::callback);
+}

@@ -1,10 +1,11 @@
-//! What the fuzz targets call: each reads arbitrary bytes as one kind of input from the network, and asserts what must
-//! hold whatever they are.
+//! What the fuzz targets call: each reads arbitrary bytes as one kind of input from the network, a file or the bus, and
+//! asserts what must hold whatever they are.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use http::{HeaderValue, Response, StatusCode};
-use tokenkeeper_config::{Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Switch};
+use tokenkeeper_config::{Config, Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Specifiers, Switch};
 use tokenkeeperd::oauth::answer::{self, AnswerContext, Kind};
 use tokenkeeperd::oauth::id_token::{self, Expected};
 use tokenkeeperd::oauth::{Fault, Outcome, keys, metadata, redirect};
@@ -159,6 +160,56 @@ pub fn id_token(data: &[u8]) {
 }
 
 /// One line, bounded, without the token that was sent.
+/// A record of the vault.
+pub fn vault_record(data: &[u8]) {
+    tokenkeeperd::vault::fuzzed::record(data);
+}
+
+/// A slot of the vault.
+pub fn vault_slot(data: &[u8]) {
+    tokenkeeperd::vault::fuzzed::slot(data);
+}
+
+/// What is kept while the vault's disk refuses.
+pub fn vault_sink(data: &[u8]) {
+    tokenkeeperd::vault::fuzzed::sink(data);
+}
+
+/// The options of a call.
+pub fn options(data: &[u8]) {
+    tokenkeeperd::dbus::fuzzed_options(data);
+}
+
+/// The head of a request to the loopback listener.
+pub fn callback(data: &[u8]) {
+    tokenkeeperd::keeper::fuzzed_callback(data);
+}
+
+/// A configuration file.
+pub fn config(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let specifiers = Specifiers { home: "/home/ada".into(), ..Specifiers::default() };
+    let loaded = Config::parse(text, Path::new("config.toml"), &specifiers);
+    for fault in &loaded.faults {
+        assert!(!fault.to_string().is_empty());
+    }
+    let is_sound = loaded.faults.is_empty();
+    for account in loaded.accounts.values() {
+        match &account.definition {
+            Ok(definition) => {
+                let binding = tokenkeeperd::vault::binding(definition);
+                assert_eq!(binding, tokenkeeperd::vault::binding(&definition.clone()));
+                let endpoints = &definition.endpoints;
+                for url in [&endpoints.token_endpoint, &endpoints.authorization_endpoint].into_iter().flatten() {
+                    let here = url.domain().is_none_or(|name| name == "localhost");
+                    assert!(url.scheme() == "https" || url.scheme() == "http" && here, "{url}");
+                }
+            }
+            Err(fault) => assert!(!is_sound && !fault.to_string().is_empty(), "a fault that is not told"),
+        }
+    }
+}
+
 fn fit_for_people(sentence: &str) {
     assert!(!sentence.is_empty() && sentence.len() < 4096, "{} bytes", sentence.len());
     assert!(!sentence.chars().any(char::is_control), "{sentence:?}");

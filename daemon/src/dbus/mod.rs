@@ -21,6 +21,8 @@ mod signals;
 mod sink;
 mod trace;
 
+#[doc(hidden)]
+pub use options::fuzzed as fuzzed_options;
 pub use serve::{Serving, serve};
 pub use trace::LogLevel;
 

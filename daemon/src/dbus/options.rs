@@ -238,6 +238,48 @@ fn too_much(message: String) -> Fault {
     Fault::new(ErrorName::LimitsExceeded, message)
 }
 
+/// What the fuzz target calls: the bytes of an `a{sv}` as a caller may send them, for the method that the first one names.
+/// Nothing else uses it.
+///
+/// # Panics
+/// When something is taken that must not be.
+pub fn fuzzed(data: &[u8]) {
+    use zbus::wire::LE;
+    use zbus::wire::serialized::{Context, Data};
+    let Some((method, bytes)) = data.split_first() else { return };
+    let message = Data::new(bytes, Context::new(LE, 0));
+    let Ok((given, _)) = message.deserialize::<Dictionary<'_>>() else { return };
+    match method % 5 {
+        0 => {
+            if let Ok(wanted) = wanted(given) {
+                assert!((1..=u64::from(MAX_TIMEOUT)).contains(&wanted.timeout.as_secs()));
+                assert!(wanted.key.scopes.is_sorted() && wanted.key.scopes.len() <= MAX_LIST);
+                let texts = wanted.key.scopes.iter().chain(&wanted.key.audience).chain(&wanted.key.resource);
+                assert!(texts.into_iter().all(|text| text.len() <= MAX_TEXT));
+            }
+        }
+        1 => {
+            if let Ok(login) = login(given) {
+                assert!(!(login.import && login.flow.is_some()) && login.scopes.len() <= MAX_LIST);
+            }
+        }
+        2 => {
+            if let Ok(patience) = patience(given) {
+                assert!((1..=u64::from(MAX_TIMEOUT)).contains(&patience.as_secs()));
+            }
+        }
+        3 => {
+            let empty = given.is_empty();
+            assert_eq!(none(given).is_ok(), empty);
+        }
+        _ => {
+            if let Ok(table) = table(&given) {
+                assert!(table.len() <= MAX_KEYS && table.keys().all(|key| key.len() <= MAX_TEXT));
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

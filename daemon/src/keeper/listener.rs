@@ -12,6 +12,9 @@ mod bind;
 mod page;
 mod request;
 
+#[doc(hidden)]
+pub use request::fuzzed;
+
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;

@@ -33,4 +33,6 @@ mod waiters;
 pub use crate::vault::{SlotView, VaultState};
 pub use handle::{Begun, Handle, RequestState, RequestView, VaultView, View, Wanted};
 pub use listener::Listener;
+#[doc(hidden)]
+pub use listener::fuzzed as fuzzed_callback;
 pub use start::{Keeping, StartError, start};

@@ -11,13 +11,15 @@ mod commit;
 mod db;
 mod door;
 mod error;
+#[doc(hidden)]
+pub mod fuzzed;
 mod machine;
 mod place;
 mod record;
 mod rekey;
+mod restore;
 mod seal;
 mod sealer;
-mod restore;
 mod sink;
 mod slot;
 mod store;

@@ -104,7 +104,7 @@ impl Sink {
         }
     }
 
-    fn encode(&self, account: &str, sunk: &Sunk) -> Vec<u8> {
+    pub(super) fn encode(&self, account: &str, sunk: &Sunk) -> Vec<u8> {
         let replaces = sunk.replaces.concat();
         let rows = sunk.rows.iter().map(|(kind, row)| match row {
             Some(row) => {

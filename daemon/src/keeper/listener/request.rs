@@ -102,6 +102,20 @@ fn accept<'head>(request: &httparse::Request<'_, 'head>, site: &Site) -> Result<
     if elsewhere || ahead { Err(Refusal::NotOpened) } else { Ok(query) }
 }
 
+/// What the fuzz target calls: a request head, whatever it is. Nothing else uses it.
+///
+/// # Panics
+/// When something is taken that must not be.
+pub fn fuzzed(head: &[u8]) {
+    let site = Site { authority: "127.0.0.1:8400".to_owned(), path: "/cb".to_owned() };
+    if let Some(Verdict::Callback(query)) = judge(head, &site) {
+        let head = String::from_utf8_lossy(head);
+        assert!(head.trim_start_matches(['\r', '\n']).starts_with("GET /cb"), "another request: {head}");
+        assert!(head.to_ascii_lowercase().contains("host:"), "nobody's request: {head}");
+        assert!(query.len() <= head.len());
+    }
+}
+
 fn named<'a>(headers: &'a [Header<'_>], name: &'static str) -> impl Iterator<Item = &'a [u8]> {
     headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
 }

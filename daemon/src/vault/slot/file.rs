@@ -58,9 +58,7 @@ impl KeyFile {
         if self.kind == SlotKind::Insecure {
             return Ok(of.dir.join("insecure.key"));
         }
-        let params: Params = serde_json::from_str(of.params)
-            .map_err(|_| SlotError::Permanent(format!("the {} slot's parameters are damaged", self.kind)))?;
-        self.found(&params.path, opener)
+        self.found(&path_in(self.kind, of.params)?, opener)
     }
 
     /// Where a path of the parameters leads: a relative one names a credential, and those lie elsewhere for every unit.
@@ -132,6 +130,13 @@ impl Slot for KeyFile {
             Ok(())
         })
     }
+}
+
+/// The path in a slot's parameters.
+pub(super) fn path_in(kind: SlotKind, params: &str) -> Result<PathBuf, SlotError> {
+    let params: Result<Params, _> = serde_json::from_str(params);
+    let damaged = |_| SlotError::Permanent(format!("the {kind} slot's parameters are damaged"));
+    params.map(|params| params.path).map_err(damaged)
 }
 
 fn given_path(kind: SlotKind, opener: &Opener) -> Result<PathBuf, SlotError> {

@@ -128,6 +128,17 @@ pub(super) fn in_order(mut rows: Vec<SlotRow>) -> Vec<SlotRow> {
     rows
 }
 
+/// Whether a slot's parameters are such as its kind reads.
+pub(super) fn params_are_read(kind: &str, params: &str) -> Result<(), SlotError> {
+    match kind.parse()? {
+        SlotKind::Passphrase => passphrase::cost_of(params).map(drop),
+        kind @ (SlotKind::Keyfile | SlotKind::LoadCredential | SlotKind::Insecure) => {
+            file::path_in(kind, params).map(drop)
+        }
+        SlotKind::SecretService | SlotKind::SystemdCreds => Ok(()),
+    }
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

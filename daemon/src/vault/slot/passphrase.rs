@@ -16,7 +16,7 @@ pub(super) struct Passphrase;
 /// Cost: memory in KiB, passes, lanes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Cost {
+pub(super) struct Cost {
     memory_kib: u32,
     passes: u32,
     lanes: u32,
@@ -64,7 +64,7 @@ fn passphrase_of(opener: &Opener) -> Result<&Secret, SlotError> {
     }
 }
 
-fn cost_of(params: &str) -> Result<Cost, SlotError> {
+pub(super) fn cost_of(params: &str) -> Result<Cost, SlotError> {
     let damaged = || SlotError::Permanent("the passphrase slot's parameters are damaged".into());
     let cost: Cost = serde_json::from_str(params).map_err(|_| damaged())?;
     let within = cost.memory_kib <= CAP.memory_kib && cost.passes <= CAP.passes && cost.lanes <= CAP.lanes;
