@@ -89,7 +89,11 @@ impl Script<'_> {
              # The user's bus is there from boot on, and the keeper on it.\n\
              loginctl enable-linger {uid}\n\
              systemctl daemon-reload\n\
-             systemctl enable --now tokenkeeper@{uid}.service\n",
+             systemctl enable tokenkeeper@{uid}.service\n\
+             # The user's own unit, which stays off from now on.\n\
+             systemd-run --quiet --wait --pipe --property=User={uid} --setenv=XDG_RUNTIME_DIR=/run/user/{uid} \\\n    \
+             systemctl --user stop tokenkeeper.service || true\n\
+             systemctl start tokenkeeper@{uid}.service\n",
             state_value = for_systemd(&state),
             config_value = for_systemd(&config),
         ))
@@ -130,7 +134,7 @@ mod tests {
             "systemd-creds encrypt --name=tokenkeeper.key - /etc/credstore.encrypted/tokenkeeper.1000.key\n",
             "\nReadWritePaths=\"/home/ada/.local/state/tokenkeeper\"\n",
             "'/usr/bin/tokenkeeperd' --init --slot load-credential\n",
-            "systemctl enable --now tokenkeeper@1000.service\n",
+            "systemctl start tokenkeeper@1000.service\n",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
