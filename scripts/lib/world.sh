@@ -55,13 +55,13 @@ end_world() {
     exit "$code"
 }
 
-# begin_server [OPTION…]: the authorization server; its tokens live for 20 seconds, refresh tokens work once.
+# begin_server OPTION…: the authorization server; its tokens live for 20 seconds, refresh tokens work once.
 begin_server() {
     echo '{ "access_lifetime": 20 }' >idp.json
     # It ends when its standard input does.
     mkfifo idp.in
     : >idp.issuer
-    idp --ledger ledger "$@" idp.json <idp.in >idp.issuer &
+    idp "$@" idp.json <idp.in >idp.issuer &
     idp_pid=$!
     # shellcheck disable=SC2034 # held open, never written to
     exec {idp_input}>idp.in
