@@ -8,6 +8,7 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use rustix::process::Pid;
 use tempfile::TempDir;
 use tokenkeeper::{Account, AccountStatus, LoginOptions, TokenOptions};
 use tokio::process::Command;
@@ -206,6 +207,11 @@ impl World {
     /// The bus's address.
     pub fn bus_address(&self) -> &str {
         self.bus.address()
+    }
+
+    /// The bus's process.
+    pub fn bus_pid(&self) -> Pid {
+        self.bus.pid()
     }
 
     /// The test's own connection to the bus.

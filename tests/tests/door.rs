@@ -5,7 +5,7 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
 use tokenkeeper::wire::door;
 use tokenkeeper_tests::idp::{Idp, Settings};
 use tokenkeeper_tests::programs;
@@ -37,20 +37,13 @@ async fn a_program_that_asks_once_gets_its_token_while_the_bus_stands_still() {
     let idp = Idp::start(Settings::default()).await;
     let world = World::signed_in(&idp).await;
     let token = world.token("work").await.expect("signed in");
-    let bus = peer_of_the_bus(&world).await;
+    let bus = world.bus_pid();
     kill_process(bus, Signal::STOP).expect("it is ours to stop");
     let printed = world.run("tokenkeeper", &["token", "work"]).await;
     let header = world.run("tokenkeeper", &["header", "work"]).await;
     kill_process(bus, Signal::CONT).expect("it is ours to stop");
     assert_eq!(text(&printed), (format!("{}\n", token.as_str()), String::new()));
     assert_eq!(text(&header).0, format!("Authorization: Bearer {}\n", token.as_str()));
-}
-
-/// The process at the other end of a connection to the bus.
-async fn peer_of_the_bus(world: &World) -> Pid {
-    let socket = world.bus_address().trim_start_matches("unix:path=").to_owned();
-    let stream = UnixStream::connect(socket).await.expect("the bus takes connections");
-    rustix::net::sockopt::socket_peercred(&stream).expect("the kernel knows").pid
 }
 
 #[tokio::test]

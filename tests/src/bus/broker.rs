@@ -13,7 +13,7 @@ use zbus::{Fd, ObjectPath, Variant};
 /// A running broker. It ends with its controller's connection.
 pub(super) struct Broker {
     _controller: Connection,
-    _child: Child,
+    child: Child,
 }
 
 /// Connect, own, send, receive: `bt`, `a(btbs)`, `a(btssssuutt)` twice (dbus-broker, policy.c: POLICY_T_BATCH).
@@ -47,7 +47,11 @@ impl Broker {
             .call_method(None::<&str>, "/org/bus1/DBus/Broker", Some("org.bus1.DBus.Broker"), "AddListener", &arguments)
             .await
             .expect("the broker takes the listener");
-        Self { _controller: controller, _child: child }
+        Self { _controller: controller, child }
+    }
+
+    pub(super) fn child(&self) -> &Child {
+        &self.child
     }
 }
 

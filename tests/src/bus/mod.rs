@@ -5,6 +5,8 @@ mod daemon;
 
 use std::path::Path;
 
+use rustix::process::Pid;
+
 /// Which implementation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the programs' names")]
@@ -26,10 +28,9 @@ impl Kind {
 /// A running bus; it ends when this is dropped.
 pub struct Bus {
     address: String,
-    _running: Running,
+    running: Running,
 }
 
-#[expect(dead_code, reason = "held for their end")]
 enum Running {
     Daemon(tokio::process::Child),
     Broker(broker::Broker),
@@ -44,7 +45,19 @@ impl Bus {
             Kind::DbusDaemon => Running::Daemon(daemon::start(&address, dir).await),
             Kind::DbusBroker => Running::Broker(broker::Broker::start(&socket).await),
         };
-        Self { address, _running: running }
+        Self { address, running }
+    }
+
+    /// Its process.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn pid(&self) -> Pid {
+        let child = match &self.running {
+            Running::Daemon(child) => child,
+            Running::Broker(broker) => broker.child(),
+        };
+        Pid::from_raw(child.id().expect("the bus runs").cast_signed()).expect("a process id")
     }
 
     /// Its address, as in `DBUS_SESSION_BUS_ADDRESS`.
