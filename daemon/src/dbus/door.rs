@@ -31,6 +31,9 @@ const MOST: usize = 64;
 /// How long a program may take to ask, and to take its answer: both are there before it looks.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long the door waits after it could let nobody in.
+const BREATH: Duration = Duration::from_millis(50);
+
 impl Serving {
     /// Opens the door; what another keeper left at its place is taken away, what it listens at is not.
     ///
@@ -61,8 +64,8 @@ async fn welcome(listener: UnixListener, keeper: Handle, calls: Arc<Semaphore>) 
             Ok((stream, _)) => stream,
             Err(error) => {
                 tracing::debug!("nobody comes through the door: {error}");
-                // Out of descriptors: some will be free when others have their answers.
-                tokio::task::yield_now().await;
+                // Out of descriptors: some will be free when others have their answers, so wait instead of spinning.
+                tokio::time::sleep(BREATH).await;
                 continue;
             }
         };
