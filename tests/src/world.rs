@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::StreamExt as _;
 use rustix::process::Pid;
 use tempfile::TempDir;
@@ -285,6 +287,16 @@ pub fn account_as(name: &str, idp: &Idp, more: &str) -> String {
     let scopes = "scopes = [\"openid\", \"profile\", \"offline_access\"]";
     let scopes = if more.contains("scopes") { "" } else { scopes };
     format!("[account.{name}]\nissuer = \"{}\"\n{more}{scopes}\n\n", idp.issuer())
+}
+
+/// The claims of a JWT, unverified.
+///
+/// # Panics
+/// If it is none.
+pub fn claims(jwt: &str) -> serde_json::Value {
+    let payload = jwt.split('.').nth(1).expect("a JWT has three parts");
+    let bytes = URL_SAFE_NO_PAD.decode(payload).expect("base64url");
+    serde_json::from_slice(&bytes).expect("claims")
 }
 
 /// What a program printed, as text, with both ends.

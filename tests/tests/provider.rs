@@ -3,7 +3,6 @@
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 use std::path::PathBuf;
-use std::process::Stdio;
 
 use tokenkeeper::LoginOptions;
 use tokenkeeper_tests::bus::Kind;
@@ -11,7 +10,6 @@ use tokenkeeper_tests::programs;
 use tokenkeeper_tests::provider::{Make, Provider};
 use tokenkeeper_tests::sweep::{Dice, is_there, newest_durable, say, start, times};
 use tokenkeeper_tests::world::{PATIENCE, World};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 #[tokio::test]
 async fn a_login_lives_under_dbus_daemon() {
@@ -144,30 +142,16 @@ async fn sweep(make: Make) -> Option<Sweep> {
     Some(Sweep { provider, kills, lost, seed })
 }
 
-/// `tokenkeeper add`, and the person at the address it prints.
+/// A login as a person makes it.
 async fn add(world: &World, make: Make, provider: &Provider, name: &str) {
     let issuer = provider.issuer();
-    let mut add = world.command(programs::ours("tokenkeeper"));
-    add.args(["add", "work", "--issuer", issuer, "--client-id", "desktop", "--no-browser"]).stdin(Stdio::null());
+    let revocation = format!("revocation_endpoint=\"{issuer}/revoke_token/\"");
+    let mut words = vec!["--client-id", "desktop"];
     if make == Make::DjangoOauthToolkit {
         // It knows no `offline_access`, and its OpenID metadata does not tell the rest.
-        add.args(["--scope", "openid"]);
-        add.args(["--set", "replay_window=\"30s\""]);
-        add.args(["--set", &format!("revocation_endpoint=\"{issuer}/revoke_token/\"")]);
+        words.extend(["--scope", "openid", "--set", "replay_window=\"30s\"", "--set", &revocation]);
     }
-    let mut adding = add.spawn().expect("it can be started");
-    let mut said = BufReader::new(adding.stderr.take().expect("it was piped")).lines();
-    let address = loop {
-        let line = said.next_line().await.expect("text").expect("it prints an address");
-        if line.starts_with(issuer) {
-            break line;
-        }
-    };
-    let seen = provider.sign_in(&address, &pictures(name)).await;
-    assert_eq!(seen.heading, "You are signed in", "{}", seen.text);
-    assert!(seen.text.contains("work"), "{}", seen.text);
-    assert!(seen.outside.is_empty(), "the page asked other machines: {:?}", seen.outside);
-    assert!(adding.wait().await.expect("it ends").success());
+    provider.add(world, &words, &pictures(name)).await;
 }
 
 fn pictures(name: &str) -> PathBuf {

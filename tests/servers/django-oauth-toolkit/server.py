@@ -1,32 +1,23 @@
 """django-oauth-toolkit as a person would set it up who has read RFC 9700: PKCE, refresh tokens that rotate, a grace
 period for the one before, and the end of the whole family when an older one comes.
-
-Prints a line of JSON when it is ready, `{"issuer": …}`, and one for each event; ends when its standard input does.
 """
 
-import json
 import os
-import sys
 import tempfile
-import threading
 from pathlib import Path
 
 import django
 from django.conf import settings
 from django.core.management import call_command
-from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
 from django.urls import include, path
 from jwcrypto import jwk
+from serving import serve, tell
 
 # The grace period, in seconds; what the account's definition calls `replay_window`.
 GRACE = 30
 
 SIGN_IN_PAGE = '<h1>Sign in</h1><form method="post">{% csrf_token %}{{ form }}<button>Sign in</button></form>'
-
-
-def tell(**event):
-    print(json.dumps(event), flush=True)
 
 
 def configure(directory):
@@ -116,10 +107,6 @@ with tempfile.TemporaryDirectory(prefix="tk-toolkit-") as directory:
         path("", include("oauth2_provider.urls")),
     ]
 
-    class Quiet(WSGIRequestHandler):
-        def log_message(self, format, *arguments):
-            pass
-
     call_command("migrate", verbosity=0)
     User.objects.create_user("ada", password="any")
     Application.objects.create(
@@ -130,8 +117,4 @@ with tempfile.TemporaryDirectory(prefix="tk-toolkit-") as directory:
         algorithm=Application.RS256_ALGORITHM,
         name="tokenkeeper",
     )
-    server = ThreadedWSGIServer(("127.0.0.1", 0), Quiet)
-    server.set_app(get_wsgi_application())
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    tell(issuer=f"http://127.0.0.1:{server.server_port}")
-    sys.stdin.read()
+    serve(lambda issuer: get_wsgi_application())

@@ -61,11 +61,25 @@ function tellEvents(provider) {
   }
 }
 
+// The form that came to the token and the revocation endpoint, and what it was answered with.
+function tellExchanges(provider) {
+  provider.use(async (context, next) => {
+    await next();
+    const { route, body } = context.oidc ?? {};
+    const name = { token: `token.${body?.grant_type}`, revocation: 'revocation' }[route];
+    if (!name) return;
+    const { path, status, headers } = context;
+    const form = new URLSearchParams(body).toString();
+    print({ event: name, path, authorization: headers.authorization ?? null, form, status, answer: context.body ?? null });
+  });
+}
+
 const server = createServer();
 server.listen(0, '127.0.0.1', async () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
   const provider = new Provider(issuer, await configuration());
   tellEvents(provider);
+  tellExchanges(provider);
   server.on('request', provider.callback());
   print({ issuer });
 });
