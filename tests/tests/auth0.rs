@@ -2,21 +2,16 @@
 
 use std::time::Duration;
 
+use tokenkeeper::wire::ErrorName;
 use tokenkeeper::{AccountState, TokenKind, TokenOptions};
-use tokenkeeper_tests::idp::{Client, ClientAuth, Event, Idp, Offline, Rotation, Settings};
-use tokenkeeper_tests::world::{World, account_as, text};
+use tokenkeeper_tests::clock;
+use tokenkeeper_tests::idp::{Client, ClientAuth, Deed, Event, Fault, Idp, Offline, Rotation, Settings};
+use tokenkeeper_tests::world::{World, account_as, claims, text};
 
 const AUDIENCE: &str = "https://api.acme.example";
 
 fn definition(idp: &Idp, more: &str) -> String {
     account_as("work", idp, &format!("{more}audience = \"{AUDIENCE}\"\n"))
-}
-
-fn claims(jwt: &str) -> serde_json::Value {
-    use base64::Engine as _;
-    let payload = jwt.split('.').nth(1).expect("a JWT has three parts");
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).expect("base64url");
-    serde_json::from_slice(&bytes).expect("claims")
 }
 
 async fn the_whole_page(idp: &Idp, world: &World) {
@@ -105,4 +100,143 @@ async fn the_shell_sees_the_same() {
     let (out, err) = text(&world.run("tokenkeeper", &["token", "work"]).await);
     let token = world.token("work").await.expect("signed in");
     assert_eq!(out, format!("{}\n", token.as_str()), "{err}");
+}
+
+/// "Rotation Overlap Period": the token of a lost answer is sent once more, and brings a new one.
+#[tokio::test]
+async fn with_an_overlap_a_lost_answer_costs_nothing() {
+    let idp = Idp::start(Settings { rotation: Rotation::window(30.0), ..Settings::auth0() }).await;
+    let world = World::with(&definition(&idp, "client_id = \"desktop\"\nreplay_window = \"30s\"\n")).await;
+    world.sign_in("work").await;
+    let first = world.token("work").await.expect("signed in");
+    idp.plan(Fault::token(Deed::Reset).after_commit());
+    // Whoever cannot use the old one waits for the repetition.
+    let account = world.account("work").await;
+    let cannot_use = TokenOptions::new().rejected(first.generation());
+    let second = account.token(cannot_use).await.expect("the overlap is long enough");
+    assert_ne!(first.as_str(), second.as_str());
+    assert_eq!(idp.ledger().refreshes(), 2, "the lost one and its repetition");
+    assert_eq!(idp.ledger().count(|event| matches!(event, Event::Reused { .. })), 0);
+}
+
+/// Without one the good token is served on, the lost one is tried once when nothing else is left, and then a person is asked.
+#[tokio::test]
+async fn without_an_overlap_a_lost_answer_ends_the_login_once_and_says_why() {
+    let idp = Idp::start(Settings::auth0()).await;
+    let world = World::with(&definition(&idp, "client_id = \"desktop\"\nreplay_window = \"0s\"\n")).await;
+    world.sign_in("work").await;
+    idp.plan(Fault::token(Deed::Reset).after_commit());
+    let account = world.account("work").await;
+    account.refresh().await.expect_err("nobody knows what became of it");
+    let token = world.token("work").await.expect("the good token is served on");
+    assert_eq!(idp.ledger().refreshes(), 1, "the one repetition is kept for when it is needed");
+    let cannot_use = TokenOptions::new().rejected(token.generation());
+    let ended = account.token(cannot_use).await.expect_err("somebody cannot use the good one");
+    assert_eq!(ended.name(), Some(ErrorName::LoginRequired), "{ended}");
+    assert_eq!(idp.ledger().refreshes(), 2);
+    let status = world.until("work", |status| status.state == AccountState::LoginRequired).await;
+    let (_, why) = status.last_error.expect("it says why");
+    assert!(why.contains("the server's answer was lost at "), "{why}");
+    world.sign_in("work").await;
+    world.token("work").await.expect("a new login mends it");
+}
+
+/// "Multi-resource refresh tokens": one login, a token for each API, each with its `aud`, and each exchange rotates.
+#[tokio::test]
+async fn one_login_serves_every_api_of_its_policies() {
+    const OTHER: &str = "https://billing.acme.example";
+    let audiences = vec![AUDIENCE.to_owned(), OTHER.to_owned()];
+    let idp = Idp::start(Settings { audiences, ..Settings::auth0() }).await;
+    let more = format!("client_id = \"desktop\"\naudiences = [\"{OTHER}\"]\n");
+    let world = World::with(&definition(&idp, &more)).await;
+    world.sign_in("work").await;
+    let account = world.account("work").await;
+    let billing = account.token(TokenOptions::new().audience(OTHER)).await.expect("the server has a policy for it");
+    assert_eq!(claims(billing.as_str())["aud"][0], OTHER);
+    let default = account.token(TokenOptions::new()).await.expect("the first one is still good");
+    assert_eq!(claims(default.as_str())["aud"][0], AUDIENCE);
+    account.refresh().await.expect("the token that rotated is the one sent");
+    assert_eq!(idp.ledger().count(|event| matches!(event, Event::Reused { .. })), 0);
+}
+
+/// Auth0 answers for the default API without a word when it has no policy for the one that was asked for.
+#[tokio::test]
+async fn a_token_for_another_api_than_asked_is_not_served_and_costs_no_login() {
+    const UNKNOWN: &str = "https://forgotten.acme.example";
+    let idp = Idp::start(Settings::auth0()).await;
+    let more = format!("client_id = \"desktop\"\naudiences = [\"{UNKNOWN}\"]\n");
+    let world = World::with(&definition(&idp, &more)).await;
+    world.sign_in("work").await;
+    let account = world.account("work").await;
+    let refused = account.token(TokenOptions::new().audience(UNKNOWN)).await.expect_err("it is for somebody else");
+    assert!(refused.to_string().contains(UNKNOWN), "{refused}");
+    assert_eq!(idp.ledger().rotations(), 1, "the refresh token that came with it");
+    account.refresh().await.expect("was stored");
+    let token = account.token(TokenOptions::new()).await.expect("and the default API is served");
+    assert_eq!(claims(token.as_str())["aud"][0], AUDIENCE);
+}
+
+#[tokio::test]
+async fn a_login_that_the_tenant_ended_is_told_by_its_403() {
+    let idp = Idp::start(Settings::auth0()).await;
+    let world = World::with(&definition(&idp, "client_id = \"desktop\"\n")).await;
+    world.sign_in("work").await;
+    idp.revoke_all();
+    let ended = world.account("work").await.refresh().await.expect_err("the login has ended");
+    assert_eq!(ended.name(), Some(ErrorName::LoginRequired), "{ended}");
+    assert!(ended.to_string().contains("Unknown or invalid refresh token."), "{ended}");
+    world.sign_in("work").await;
+    world.account("work").await.refresh().await.expect("a new login mends it");
+}
+
+#[tokio::test]
+async fn a_blocked_user_is_told_so() {
+    let idp = Idp::start(Settings::auth0()).await;
+    let world = World::with(&definition(&idp, "client_id = \"desktop\"\n")).await;
+    world.sign_in("work").await;
+    idp.plan(Fault::token(Deed::json(403, r#"{"error":"invalid_grant","error_description":"user is blocked"}"#)));
+    let ended = world.account("work").await.refresh().await.expect_err("the user is blocked");
+    assert_eq!(ended.name(), Some(ErrorName::LoginRequired), "{ended}");
+    assert!(ended.to_string().contains("user is blocked"), "{ended}");
+}
+
+/// `api.access.deny()` keeps the refresh token, `api.refreshToken.revoke()` ends it, and the answer is the same: the login is kept
+/// until the server says otherwise.
+#[tokio::test]
+async fn an_action_that_denies_costs_no_login() {
+    let idp = Idp::start(Settings::auth0()).await;
+    let world = World::with(&definition(&idp, "client_id = \"desktop\"\n")).await;
+    world.sign_in("work").await;
+    let account = world.account("work").await;
+    let denial = r#"{"error":"access_denied","error_description":"Not from this network"}"#;
+    idp.plan(Fault::token(Deed::json(403, denial)));
+    let denied = account.refresh().await.expect_err("the Action denies");
+    assert_ne!(denied.name(), Some(ErrorName::LoginRequired), "{denied}");
+    assert!(denied.to_string().contains("Not from this network"), "{denied}");
+    world.token("work").await.expect("the good token is served on");
+    account.refresh().await.expect("the same refresh token, from the office");
+    assert_eq!(idp.ledger().count(|event| matches!(event, Event::Reused { .. })), 0);
+}
+
+/// The limiter's answer is a line of text, and when to come back stands in a header as unix seconds.
+#[tokio::test]
+async fn the_limiters_reset_is_waited_for() {
+    const QUIET: u64 = 3;
+    let idp = Idp::start(Settings::auth0()).await;
+    let world = World::with(&definition(&idp, "client_id = \"desktop\"\n")).await;
+    world.sign_in("work").await;
+    let reset = clock::wall().as_secs() + QUIET;
+    let headers =
+        [("content-type", "text/plain"), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", &reset.to_string())];
+    idp.plan(Fault::token(Deed::Say {
+        status: 429,
+        headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        body: "Too many requests. Check the X-RateLimit-Limit header".to_owned(),
+    }));
+    let account = world.account("work").await;
+    let told = account.refresh().await;
+    assert!(told.is_err(), "the limiter answered");
+    account.refresh().await.expect("it waits until the server may be asked");
+    assert!(clock::wall().as_secs() >= reset, "it came back too early");
+    assert_eq!(idp.ledger().refreshes(), 2);
 }
