@@ -5,6 +5,7 @@
 
 mod answer;
 mod api;
+mod asked;
 mod authorize;
 mod control;
 mod device;
@@ -20,6 +21,7 @@ mod store;
 mod token;
 mod wire;
 
+pub use asked::Asked;
 pub use fault::{Deed, Endpoint, Fault};
 pub use ledger::{Entry, Event, Ledger, digest};
 pub use server::Idp;

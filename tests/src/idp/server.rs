@@ -5,11 +5,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
+use super::asked::{Asked, note};
 use super::fault::{Endpoint, Fault};
 use super::ledger::{Event, Ledger};
 use super::settings::{Dialect, Settings};
@@ -25,6 +27,7 @@ pub(super) struct Shared {
     settings: Mutex<Settings>,
     faults: Mutex<Vec<Fault>>,
     store: Mutex<Store>,
+    asked: Mutex<Vec<Asked>>,
     pub(super) devices: Mutex<device::Devices>,
     pub(super) ledger: Ledger,
 }
@@ -52,6 +55,10 @@ impl Shared {
 
     pub(super) fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().expect("no holder panics")
+    }
+
+    pub(super) fn note(&self, asked: Asked) {
+        self.asked.lock().expect("no holder panics").push(asked);
     }
 
     pub(super) fn plan(&self, fault: Fault) {
@@ -111,6 +118,7 @@ impl Idp {
             settings: Mutex::new(settings),
             faults: Mutex::default(),
             store: Mutex::default(),
+            asked: Mutex::default(),
             devices: Mutex::default(),
             ledger,
         });
@@ -164,6 +172,12 @@ impl Idp {
         &self.shared.ledger
     }
 
+    /// Every request to a path, in the order they came.
+    pub fn asked(&self, path: &str) -> Vec<Asked> {
+        let asked = self.shared.asked.lock().expect("no holder panics");
+        asked.iter().filter(|asked| asked.path == path).cloned().collect()
+    }
+
     /// A refresh token as if somebody had signed in with this client.
     ///
     /// # Panics
@@ -209,6 +223,7 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/oauth/device/code", post(device::begin))
         .route("/activate", get(device::activate))
         .route("/api", get(api::api))
+        .layer(from_fn_with_state(Arc::clone(&shared), note))
         .route("/control/settings", get(control::settings).patch(control::change))
         .route("/control/faults", post(control::plan).delete(control::clear))
         .route("/control/ledger", get(control::ledger))

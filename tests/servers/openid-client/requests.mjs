@@ -1,0 +1,58 @@
+// What openid-client, a certified client, would send for the same input. Nothing is sent: each request is caught on its way.
+// Reads from standard input `{"server": metadata, "client": {"id", "auth", "secret"}, "calls": [{"call", …}]}`, prints a JSON
+// array with one request for each call: `{"method", "url", "headers", "form"}`.
+import { readFileSync } from 'node:fs';
+import * as openid from 'openid-client';
+
+const { server, client, calls } = JSON.parse(readFileSync(0, 'utf8'));
+
+const auth = {
+  none: () => openid.None(),
+  basic: () => openid.ClientSecretBasic(client.secret),
+  post: () => openid.ClientSecretPost(client.secret),
+}[client.auth]();
+const config = new openid.Configuration(server, client.id, {}, auth);
+openid.allowInsecureRequests(config);
+
+class Caught extends Error {}
+let caught;
+config[openid.customFetch] = async (url, { method, headers, body }) => {
+  caught = {
+    method,
+    url: String(url),
+    headers: Object.fromEntries(new Headers(headers)),
+    form: [...new URLSearchParams(body ?? '')],
+  };
+  throw new Caught();
+};
+
+const made = {
+  authorize: ({ params }) => ({ method: 'GET', url: openid.buildAuthorizationUrl(config, new URLSearchParams(params)).href }),
+  challenge: async ({ verifier }) => ({ challenge: await openid.calculatePKCECodeChallenge(verifier) }),
+  code: ({ redirected, verifier, state, nonce, params }) =>
+    openid.authorizationCodeGrant(
+      config,
+      new URL(redirected),
+      { pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce },
+      new URLSearchParams(params),
+    ),
+  refresh: ({ refresh_token, params }) => openid.refreshTokenGrant(config, refresh_token, new URLSearchParams(params)),
+  client_credentials: ({ params }) => openid.clientCredentialsGrant(config, new URLSearchParams(params)),
+  device: ({ params }) => openid.initiateDeviceAuthorization(config, new URLSearchParams(params)),
+  device_poll: ({ device }) => openid.pollDeviceAuthorizationGrant(config, device),
+  pushed: ({ params }) => openid.buildAuthorizationUrlWithPAR(config, new URLSearchParams(params)),
+  revoke: ({ token, params }) => openid.tokenRevocation(config, token, new URLSearchParams(params)),
+  introspect: ({ token, params }) => openid.tokenIntrospection(config, token, new URLSearchParams(params)),
+};
+
+const requests = [];
+for (const call of calls) {
+  caught = undefined;
+  try {
+    caught = await made[call.call](call);
+  } catch (fault) {
+    if (!caught) throw fault;
+  }
+  requests.push(caught);
+}
+console.log(JSON.stringify(requests));
