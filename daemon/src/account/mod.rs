@@ -24,10 +24,14 @@ mod setback;
 mod tend;
 
 mod login;
+
+mod browser;
+mod login_end;
+mod redeem;
+
 mod logout;
 mod proof;
 mod published;
-mod redeem;
 mod vaulted;
 
 mod codec;
