@@ -57,7 +57,10 @@ pub(crate) async fn sign_in(keeper: &Keeper, name: &str, wish: Wish) -> Result<(
             login.request.input(&[("refresh_token", token)]).await?;
         }
         match (&login.uri, &login.user_code) {
-            (Some(uri), Some(code)) => by_code(&login.request, uri, code).await,
+            (Some(uri), Some(code)) => {
+                let place = login.verification_uri.as_ref().unwrap_or(uri);
+                by_code(&login.request, uri, place, code).await
+            }
             (Some(uri), None) if wish.no_browser || !machine::has_display() => {
                 paste::by_hand(&login.request, uri, wish.no_browser).await
             }
@@ -73,7 +76,7 @@ pub(crate) async fn sign_in(keeper: &Keeper, name: &str, wish: Wish) -> Result<(
     Ok(())
 }
 
-/// Begins the login; without a display by the device flow if the server has one.
+/// Begins the login; without a display by the device flow, if the server has one for this client.
 async fn begin(account: &Account, wish: &Wish) -> Result<tokenkeeper::Login, Error> {
     let options = || {
         let mut options = wish.scopes.iter().fold(LoginOptions::new(), |options, scope| options.scope(scope));
@@ -96,7 +99,9 @@ async fn begin(account: &Account, wish: &Wish) -> Result<tokenkeeper::Login, Err
         return account.login(options()).await;
     }
     match account.login(options().flow("device")).await {
-        Err(error) if error.name() == Some(ErrorName::NotSupported) => account.login(options()).await,
+        Err(error) if matches!(error.name(), Some(ErrorName::NotSupported | ErrorName::Misconfigured)) => {
+            account.login(options()).await
+        }
         begun => begun,
     }
 }
@@ -128,15 +133,17 @@ async fn in_browser(request: &Request, uri: &str) -> Result<Outcome, Error> {
     paste::by_hand(request, uri, true).await
 }
 
-/// Shows the address and the code, and waits.
-async fn by_code(request: &Request, uri: &str, code: &str) -> Result<Outcome, Error> {
+/// Shows where to type the code, the code, and a picture for a phone, whose address may have the code in it; waits.
+async fn by_code(request: &Request, uri: &str, place: &str, code: &str) -> Result<Outcome, Error> {
     if let Some(picture) = pictured::as_blocks(uri) {
         say::note(picture);
     }
-    say::note("Open this page on any device:");
-    say::note(uri);
-    say::note(format_args!("and check or enter this code: {}", say::paint(code, owo_colors::Style::new().bold())));
-    with_spinner("Waiting…", request.wait()).await
+    say::note("Open this page in a browser, on any device:");
+    say::note("");
+    say::note(place);
+    say::note("");
+    say::note(format_args!("and enter, or compare, this code: {}", say::paint(code, owo_colors::Style::new().bold())));
+    with_spinner("Waiting until you are done there…", request.wait()).await
 }
 
 /// Waits with something that turns, on a terminal.

@@ -98,6 +98,7 @@ impl Account {
         Ok(Login {
             uri: filled(key::login::URI),
             user_code: filled(key::login::USER_CODE),
+            verification_uri: filled(key::login::VERIFICATION_URI),
             request: Request::new(self.link.connection(), path).await?,
         })
     }

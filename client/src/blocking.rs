@@ -86,6 +86,8 @@ pub struct Login {
     pub uri: Option<String>,
     /// The code to type there (device flow).
     pub user_code: Option<String>,
+    /// Where to type the code, as short as the server makes it (device flow).
+    pub verification_uri: Option<String>,
 }
 
 /// Like [`crate::Watch`].
@@ -164,8 +166,8 @@ impl Account {
 
     /// See [`crate::Account::login`].
     pub fn login(&self, options: LoginOptions) -> Result<Login, Error> {
-        let crate::Login { request, uri, user_code } = self.driver.run(self.inner.login(options))?;
-        Ok(Login { request: self.request(request), uri, user_code })
+        let crate::Login { request, uri, user_code, verification_uri } = self.driver.run(self.inner.login(options))?;
+        Ok(Login { request: self.request(request), uri, user_code, verification_uri })
     }
 
     /// See [`crate::Account::refresh`].

@@ -26,8 +26,10 @@ pub struct Login {
     pub request: Request,
     /// The address to open in a browser.
     pub uri: Option<String>,
-    /// The code to type there (device flow).
+    /// The code to type there (device flow), or to compare where the address has it in it.
     pub user_code: Option<String>,
+    /// Where to type the code, as short as the server makes it (device flow): for people who copy it by hand.
+    pub verification_uri: Option<String>,
 }
 
 /// What came of it.

@@ -31,6 +31,33 @@ async fn without_a_display_the_address_is_pasted_back() {
 }
 
 #[tokio::test]
+async fn without_a_display_a_code_is_shown_where_the_server_gives_one() {
+    let world = World::begin().await;
+    let (mut child, mut said) = begin(&world, &["login", "coded"], &[]);
+    assert_eq!(next(&mut said).await, "Open this page in a browser, on any device:");
+    let shown = [next(&mut said).await, next(&mut said).await, next(&mut said).await];
+    assert_eq!(shown, ["", "https://as.example/device", ""], "short, to be typed");
+    assert_eq!(next(&mut said).await, "and enter, or compare, this code: WDJB-MJHT");
+    world.browser_came_back();
+    assert_eq!(next(&mut said).await, "✓ Signed in to coded as auth0|ada.");
+    assert!(child.wait().await.expect("ended").success());
+}
+
+#[tokio::test]
+async fn with_a_display_a_code_is_shown_only_when_it_was_asked_for() {
+    let world = World::begin().await;
+    let (mut child, mut said) = begin(&world, &["login", "coded", "--flow", "device"], &[("DISPLAY", ":9")]);
+    while next(&mut said).await != "and enter, or compare, this code: WDJB-MJHT" {}
+    world.browser_came_back();
+    assert_eq!(next(&mut said).await, "✓ Signed in to coded as auth0|ada.");
+    assert!(child.wait().await.expect("ended").success());
+
+    let (mut child, mut said) = begin(&world, &["login", "work", "--flow", "device"], &[("DISPLAY", ":9")]);
+    assert!(next(&mut said).await.contains("no codes here"), "what was asked for by name is not replaced");
+    assert!(!child.wait().await.expect("ended").success());
+}
+
+#[tokio::test]
 async fn with_no_browser_the_address_stands_alone_and_the_callback_still_counts() {
     let world = World::begin().await;
     let (mut child, mut said) = begin(&world, &["login", "work", "--no-browser"], &[("DISPLAY", ":9")]);

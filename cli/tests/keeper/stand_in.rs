@@ -58,6 +58,9 @@ struct Progress {
 /// Where every login begins.
 pub(crate) const AUTHORIZE: &str = "https://as.example/authorize?state=canary-state&code_challenge=canary-challenge";
 
+/// Where a code of the account `coded` is typed, with the code.
+const CODED: &str = "https://as.example/device?user_code=WDJB-MJHT";
+
 const REQUEST: &str = "/org/tokenkeeper/Keeper1/request/1";
 
 struct Vault;
@@ -99,7 +102,13 @@ impl Account {
     }
 
     fn login(&self, options: Dict) -> zbus::fdo::Result<(OwnedObjectPath, Dict)> {
-        if options.get("flow").is_some_and(|flow| flow.downcast_ref::<&str>() == Ok("device")) {
+        let by_code = options.get("flow").is_some_and(|flow| flow.downcast_ref::<&str>() == Ok("device"));
+        if by_code && self.name == "coded" {
+            let request = OwnedObjectPath::try_from(REQUEST).expect("a path");
+            let info = [("uri", CODED), ("user_code", "WDJB-MJHT"), ("verification_uri", "https://as.example/device")];
+            return Ok((request, info.map(|(key, text)| owned((key, Variant::from(text)))).into()));
+        }
+        if by_code {
             return Err(zbus::fdo::Error::NotSupported("no codes here".to_owned()));
         }
         let request = OwnedObjectPath::try_from(REQUEST).expect("a path");
@@ -197,9 +206,10 @@ fn owned((key, value): (&str, Variant<'_>)) -> (String, OwnedVariant) {
     (key.to_owned(), value.try_to_owned().expect("no descriptor in it"))
 }
 
-const ACCOUNTS: [&str; 12] = [
+const ACCOUNTS: [&str; 13] = [
     "work",
     "other",
+    "coded",
     "login-required",
     "held",
     "unavailable",

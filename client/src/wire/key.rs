@@ -48,8 +48,10 @@ pub mod login {
     pub const ADOPT: &str = "adopt";
     /// `s`: the address to open.
     pub const URI: &str = "uri";
-    /// `s`: the code to type there.
+    /// `s`: the code to type there, or at `verification_uri`; empty but in the device flow.
     pub const USER_CODE: &str = "user_code";
+    /// `s`: where to type the code, as short as the server makes it (RFC 8628 §3.2). `uri` may have the code in it.
+    pub const VERIFICATION_URI: &str = "verification_uri";
 }
 
 /// What Wait answers.

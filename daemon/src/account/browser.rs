@@ -13,10 +13,8 @@ use crate::secret::Secret;
 impl Account {
     pub(super) fn open_listener(&mut self, turn: &mut Turn<'_>) {
         let (Some(login), Some(definition)) = (&mut self.login, &self.defined.good) else { return };
-        if !matches!(login.awaits, Awaits::Metadata) {
-            return;
-        }
         login.awaits = Awaits::Listener;
+        login.listens = true;
         let redirect = definition.redirect.clone();
         let path = redirect.path.clone().unwrap_or_else(|| login.entropy.path.clone());
         turn.emit(Effect::Listen { request: login.request, redirect, path });

@@ -17,16 +17,16 @@ pub(super) enum IdProblem {
     Other(String),
 }
 
-/// Checks the ID token of a login; `None` = there is no issuer to check it against.
+/// Checks the ID token of a login; no `nonce` = the flow sends none. `None` = there is no issuer to check it against.
 pub(super) fn id_token_at_login(
     token: &Secret,
-    nonce: &Secret,
+    nonce: Option<&Secret>,
     access_token: &Secret,
     definition: &Definition,
     metadata: &Metadata,
     now: Wall,
 ) -> Result<Option<IdClaims>, IdTokenProblem> {
-    check(token, Some(nonce), access_token, definition, metadata, now)
+    check(token, nonce, access_token, definition, metadata, now)
 }
 
 /// Checks the ID token of a refresh against the login's claims.

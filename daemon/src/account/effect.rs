@@ -40,7 +40,7 @@ pub enum Effect {
     Log { warning: bool, message: String },
 }
 
-/// A token request, without the parts that the vault keeps.
+/// A request to the server, without the parts that the vault keeps.
 #[allow(missing_docs, reason = "the fields are named for their types")]
 pub enum Exchange {
     /// RFC 6749 §4.1.3 with RFC 7636 §4.5.
@@ -49,6 +49,10 @@ pub enum Exchange {
     Refresh { token: Sealed, key: TokenKey },
     /// RFC 6749 §4.4.
     ClientCredentials { key: TokenKey },
+    /// RFC 8628 §3.1: a code for a person. Reports `Authorized`, or `Answered` with what came instead.
+    DeviceAuthorization { scopes: Vec<String> },
+    /// RFC 8628 §3.4: one poll; `interval` is the one kept so far. Reports `Undecided` or `Answered`.
+    DeviceCode { code: Secret, interval: Duration },
 }
 
 /// What a commit changes: all of it or nothing, compared and swapped on the generation that is stored now.
@@ -88,13 +92,22 @@ pub struct Served {
 #[allow(missing_docs, reason = "the fields are named for their types")]
 pub enum Progress {
     /// Open this address; `user_code` only in the device flow. `expires_in` until the request fails.
-    Uri { uri: String, user_code: Option<String>, expires_in: Duration },
+    Uri { uri: String, user_code: Option<UserCode>, expires_in: Duration },
     /// Signed in, and durable.
     Done { subject: Option<String> },
     /// It failed; the old login, if any, is as it was.
     Failed(Denied),
     /// It was cancelled.
     Cancelled,
+}
+
+/// What a person types elsewhere (RFC 8628 §3.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserCode {
+    /// The code.
+    pub code: String,
+    /// The address of the page that wants it, without the code.
+    pub place: String,
 }
 
 /// What the person's browser shows at the end.

@@ -45,6 +45,8 @@ pub(super) enum What {
     Refresh { token: Sealed, key: TokenKey },
     ClientCredentials { key: TokenKey },
     Code { request: RequestId, nonce: Secret, scopes: Vec<String> },
+    DeviceAuthorization { request: RequestId },
+    DevicePoll { request: RequestId, scopes: Vec<String> },
 }
 
 /// What follows a commit.
@@ -94,11 +96,24 @@ pub(super) struct Again {
 }
 
 impl Attempt {
-    /// Which token it brings.
+    /// The first of its kind, now.
+    pub(super) fn first(what: What, definition: Arc<Definition>, now: &Now) -> Self {
+        Self { what, definition, sent: *now, lost_before: 0, intended: false, another_nonce: false }
+    }
+
+    /// Which token it is about.
     pub(super) fn key(&self) -> &TokenKey {
         match &self.what {
             What::Refresh { key, .. } | What::ClientCredentials { key } => key,
-            What::Code { .. } => &DEFAULT_KEY,
+            What::Code { .. } | What::DeviceAuthorization { .. } | What::DevicePoll { .. } => &DEFAULT_KEY,
+        }
+    }
+
+    /// Whether it is sure to bring a token if all goes well. A poll mostly does not: nobody waits for it.
+    fn brings_token(&self) -> bool {
+        match &self.what {
+            What::Refresh { .. } | What::ClientCredentials { .. } | What::Code { .. } => true,
+            What::DeviceAuthorization { .. } | What::DevicePoll { .. } => false,
         }
     }
 }
@@ -111,7 +126,8 @@ impl Errand {
     /// A token is on its way.
     pub(super) fn is_exchange(&self) -> bool {
         match self {
-            Self::Intending { .. } | Self::Asking { .. } | Self::Saving { then: Then::Grant(_), .. } => true,
+            Self::Intending { attempt, .. } | Self::Asking { attempt, .. } => attempt.brings_token(),
+            Self::Saving { then: Then::Grant(_), .. } => true,
             Self::None | Self::Saving { .. } | Self::Unsaved { .. } => false,
         }
     }
@@ -119,7 +135,9 @@ impl Errand {
     /// For which key a token is on its way.
     pub(super) fn exchange_key(&self) -> Option<&TokenKey> {
         match self {
-            Self::Intending { attempt, .. } | Self::Asking { attempt, .. } => Some(attempt.key()),
+            Self::Intending { attempt, .. } | Self::Asking { attempt, .. } => {
+                attempt.brings_token().then(|| attempt.key())
+            }
             Self::Saving { then: Then::Grant(fresh), .. } => match &fresh.source {
                 Source::Refresh { key, .. } => Some(key),
                 Source::Login { .. } => Some(&DEFAULT_KEY),

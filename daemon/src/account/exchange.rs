@@ -36,7 +36,7 @@ impl Account {
             let at = clock(lost.at());
             turn.log(format!("the server's answer was lost at {at}; trying the old token once more"));
         }
-        let attempt = Attempt { what, definition, sent: *turn.now, lost_before, intended: false, another_nonce: false };
+        let attempt = Attempt { lost_before, ..Attempt::first(what, definition, turn.now) };
         self.intend(attempt, turn);
     }
 
@@ -79,8 +79,8 @@ impl Account {
         let exchange = match &attempt.what {
             What::Refresh { token, key } => Exchange::Refresh { token: token.clone(), key: key.clone() },
             What::ClientCredentials { key } => Exchange::ClientCredentials { key: key.clone() },
-            // Its code is sent where it is redeemed, and never again.
-            What::Code { .. } => return,
+            // What a login asks is sent where the login is, and never again.
+            What::Code { .. } | What::DeviceAuthorization { .. } | What::DevicePoll { .. } => return,
         };
         attempt.sent = *turn.now;
         self.send(attempt, metadata, exchange, turn);
@@ -104,7 +104,10 @@ impl Account {
     pub(super) fn answered(&mut self, ticket: Ticket, answer: Answer, turn: &mut Turn<'_>) {
         let Some(attempt) = self.take_asking(ticket) else { return };
         match (&attempt.what, answer.outcome) {
-            (What::Code { .. }, outcome) => self.code_answered(attempt, answer.refresh_token, outcome, turn),
+            (What::Code { .. } | What::DeviceAuthorization { .. }, outcome) => {
+                self.login_answered(attempt, answer.refresh_token, outcome, turn);
+            }
+            (What::DevicePoll { .. }, outcome) => self.poll_answered(attempt, answer.refresh_token, outcome, turn),
             (What::Refresh { .. } | What::ClientCredentials { .. }, Outcome::Granted(granted)) => {
                 self.granted(attempt, answer.refresh_token, *granted, turn);
             }
@@ -117,7 +120,9 @@ impl Account {
 
     pub(super) fn unopenable(&mut self, ticket: Ticket, why: String, turn: &mut Turn<'_>) {
         let Some(attempt) = self.take_asking(ticket) else { return };
-        if let What::Code { request, .. } = attempt.what {
+        if let What::Code { request, .. } | What::DeviceAuthorization { request } | What::DevicePoll { request, .. } =
+            attempt.what
+        {
             return self.login_failed(request, super::Denied::Misconfigured(why), turn);
         }
         if let Some(holding) = self.vault.held_mut() {
@@ -127,7 +132,7 @@ impl Account {
         self.answer_after_failure(turn);
     }
 
-    fn take_asking(&mut self, ticket: Ticket) -> Option<Attempt> {
+    pub(super) fn take_asking(&mut self, ticket: Ticket) -> Option<Attempt> {
         match std::mem::replace(&mut self.errand, Errand::None) {
             Errand::Asking { ticket: awaited, attempt } if awaited == ticket => Some(attempt),
             other => {

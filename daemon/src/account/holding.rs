@@ -257,6 +257,19 @@ impl Holding {
     }
 }
 
+impl Trouble {
+    /// Until when the server asked to be left alone.
+    pub(super) fn quiet_until(&self) -> Option<Boot> {
+        let pause = match self {
+            Self::Waiting(waiting) => &waiting.pause,
+            Self::Lost(lost) => &lost.pause,
+            Self::Refused(refused) => &refused.pause,
+            Self::None | Self::Stopped { .. } | Self::Sealed { .. } => return None,
+        };
+        pause.ordered.then_some(pause.until)
+    }
+}
+
 impl Refused {
     /// The network may have been the reason: one more try, which does not count.
     pub(super) fn network_up(&mut self, now: Boot, soon: Boot) {

@@ -7,6 +7,7 @@ use tokenkeeper_config::{Definition, TokenKind};
 
 use super::effect::Change;
 use super::record::{NewToken, Stored};
+use crate::oauth::device::Authorization;
 use crate::oauth::{Answer, Metadata};
 use crate::secret::{Sealed, Secret};
 use crate::time::Boot;
@@ -113,6 +114,10 @@ pub enum Input {
     Discovered { ticket: Ticket, result: Result<Arc<Metadata>, DiscoveryFailed> },
     /// A token request ended, one way or another.
     Answered { ticket: Ticket, answer: Answer },
+    /// There is a code for a person (RFC 8628 §3.2).
+    Authorized { ticket: Ticket, authorization: Box<Authorization> },
+    /// A poll was answered with "not yet": the interval from now on, and for how long the server wants no request at all.
+    Undecided { ticket: Ticket, interval: Duration, quiet: Option<Duration> },
     /// A commit is durable. `sealed` is the grant's refresh token as sealed by it, if it wrote one.
     Saved { ticket: Ticket, sealed: Option<Sealed> },
     /// A commit failed everywhere it was tried; a sentence for people. The change comes back, so that nothing in it

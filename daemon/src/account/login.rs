@@ -1,13 +1,17 @@
 //! Signing in, beside whatever grant there is: the old one stays until the new one is durable.
 
+use std::sync::Arc;
+
 use tokenkeeper_config::Flow;
 
 use super::denied::Denied;
+use super::device::Device;
 use super::effect::{Effect, Progress};
 use super::holding::Grant;
 use super::input::{Entropy, LoginOptions, RequestId};
 use super::machine::{Account, Server, Turn};
 use super::schedule;
+use crate::oauth::Metadata;
 use crate::secret::Secret;
 use crate::time::{Boot, Now};
 
@@ -19,12 +23,26 @@ pub(super) struct Login {
     /// When it fails by itself, unless it is past the person's part.
     pub(super) deadline: Boot,
     pub(super) awaits: Awaits,
+    /// A listener was opened, so a browser may stand there and wait for its page.
+    pub(super) listens: bool,
 }
 
 /// What a login waits for.
 pub(super) enum Awaits {
     Metadata,
     Listener,
+    /// The errand, to ask for a code.
+    TurnToAsk {
+        metadata: Arc<Metadata>,
+    },
+    /// A code to show.
+    Code {
+        metadata: Arc<Metadata>,
+    },
+    /// A person who types the code elsewhere; polls meanwhile.
+    Decision(Box<Device>),
+    /// The answer to a poll.
+    Poll(Box<Device>),
     /// The browser, once.
     Redirect {
         redirect_uri: String,
@@ -69,7 +87,7 @@ impl Account {
         };
         let awaits_metadata = matches!(awaits, Awaits::Metadata);
         let deadline = turn.now.boot.after(schedule::LOGIN_LIMIT);
-        self.login = Some(Login { request, options, entropy, deadline, awaits });
+        self.login = Some(Login { request, options, entropy, deadline, awaits, listens: false });
         if awaits_metadata {
             self.prepare_server(turn);
         }
@@ -97,10 +115,11 @@ impl Account {
         if is_foreign {
             return Err(self.foreign());
         }
-        let flow = options.flow.unwrap_or(definition.flow);
-        if options.retry || flow == Flow::ClientCredentials {
+        // Nobody can sign in to an account whose client is itself trusted, whatever was asked.
+        let by_itself = definition.flow == Flow::ClientCredentials;
+        if options.retry || by_itself {
             let has_token = holding.grant.lineage().is_some_and(|lineage| lineage.token.is_some());
-            if !has_token && flow != Flow::ClientCredentials {
+            if !has_token && !by_itself {
                 return Err(Denied::LoginRequired(format!("`{name}` has no old login to try again")));
             }
             let may_be_now = self.person_may_try_at(now).is_some_and(|at| at <= now.boot);
@@ -116,19 +135,42 @@ impl Account {
                 }
             };
         }
-        match flow {
-            Flow::Auto | Flow::Browser | Flow::ClientCredentials => Ok(Some(Awaits::Metadata)),
-            Flow::Device => Err(Denied::NotSupported("signing in by device code is not built yet".to_owned())),
-        }
+        Ok(Some(Awaits::Metadata))
     }
 
     /// A login goes by metadata and keys of today.
     fn prepare_server(&mut self, turn: &mut Turn<'_>) {
         match self.server {
             Server::Known { read_at, .. } if turn.now.boot.since(read_at) < schedule::METADATA_FRESH => {
-                self.open_listener(turn);
+                self.choose_flow(turn);
             }
             Server::Known { .. } | Server::Unread | Server::Reading { .. } => self.discover(false, turn),
+        }
+    }
+
+    /// The server is known: by the browser, or by a code.
+    pub(super) fn choose_flow(&mut self, turn: &mut Turn<'_>) {
+        let (host, metadata) = (self.host(), self.metadata());
+        let (Some(login), Some(definition), Some(metadata)) = (&mut self.login, &self.defined.good, metadata) else {
+            return;
+        };
+        if !matches!(login.awaits, Awaits::Metadata) {
+            return;
+        }
+        let gives_codes = metadata.device_authorization_endpoint.is_some();
+        match login.options.flow.unwrap_or(definition.flow) {
+            Flow::Device if !gives_codes => {
+                let request = login.request;
+                let why = format!(
+                    "{host} has no device flow, and no `device_authorization_endpoint` is given; sign in with a browser"
+                );
+                self.login_failed(request, Denied::NotSupported(why), turn);
+            }
+            Flow::Auto if metadata.authorization_endpoint.is_none() && gives_codes => {
+                login.awaits = Awaits::TurnToAsk { metadata };
+            }
+            Flow::Device => login.awaits = Awaits::TurnToAsk { metadata },
+            Flow::Auto | Flow::Browser | Flow::ClientCredentials => self.open_listener(turn),
         }
     }
 }
@@ -140,12 +182,13 @@ impl Login {
 
     /// When it fails by itself; an answer or a commit that is under way has its own end.
     pub(super) fn limit(&self) -> Option<Boot> {
-        (!matches!(self.awaits, Awaits::Answer | Awaits::Commit)).then_some(self.deadline)
+        let is_under_way =
+            matches!(self.awaits, Awaits::Code { .. } | Awaits::Poll(_) | Awaits::Answer | Awaits::Commit);
+        (!is_under_way).then_some(self.deadline)
     }
 
     pub(super) fn browser_waits(&self) -> bool {
-        let is_sign_in = !(self.options.import || self.options.retry || self.options.adopt);
-        is_sign_in && matches!(self.awaits, Awaits::TurnToRedeem { .. } | Awaits::Answer | Awaits::Commit)
+        self.listens && matches!(self.awaits, Awaits::TurnToRedeem { .. } | Awaits::Answer | Awaits::Commit)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::denied::Denied;
 use super::effect::{Effect, Page, Progress};
 use super::input::RequestId;
-use super::login::Awaits;
+use super::login::{Awaits, Login};
 use super::machine::{Account, Turn};
 
 impl Account {
@@ -34,8 +34,12 @@ impl Account {
                  this redirect URI for the client: {redirect_uri}",
                 self.host()
             ),
+            Awaits::Decision(device) => device.nobody_came(),
             Awaits::Metadata
             | Awaits::Listener
+            | Awaits::TurnToAsk { .. }
+            | Awaits::Code { .. }
+            | Awaits::Poll(_)
             | Awaits::TurnToRedeem { .. }
             | Awaits::Answer
             | Awaits::Commit

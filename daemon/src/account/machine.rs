@@ -143,6 +143,8 @@ impl Account {
 
             Input::Discovered { ticket, result } => self.discovered(ticket, result, turn),
             Input::Answered { ticket, answer } => self.answered(ticket, answer, turn),
+            Input::Authorized { ticket, authorization } => self.authorized(ticket, *authorization, turn),
+            Input::Undecided { ticket, interval, quiet } => self.undecided(ticket, interval, quiet, turn),
             Input::Unopenable { ticket, why } => self.unopenable(ticket, why, turn),
             Input::Saved { ticket, sealed } => self.saved(ticket, sealed, turn),
             Input::SaveFailed { ticket, why, change } => self.save_failed(ticket, why, change, turn),

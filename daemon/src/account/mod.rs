@@ -26,6 +26,7 @@ mod tend;
 mod login;
 
 mod browser;
+mod device;
 mod login_end;
 mod redeem;
 
@@ -51,7 +52,7 @@ mod testing;
 mod week;
 
 pub use denied::Denied;
-pub use effect::{Change, Effect, Exchange, Notice, Page, Progress, Served};
+pub use effect::{Change, Effect, Exchange, Notice, Page, Progress, Served, UserCode};
 pub use input::{DiscoveryFailed, Entropy, Input, LoginOptions, RequestId, Ticket, TokenAsk, TokenKey, WaiterId};
 pub use machine::Account;
 pub use record::{Ended, Facts, Intent, NewGrant, NewToken, RefreshToken, Stored, StoredGrant, StoredToken};

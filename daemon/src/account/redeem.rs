@@ -32,8 +32,12 @@ impl Account {
                 let request = login.request;
                 self.save(Change::Adopt, Then::Adopted { request }, turn);
             }
+            Awaits::TurnToAsk { metadata } => self.ask_for_code(metadata, turn),
             other @ (Awaits::Metadata
             | Awaits::Listener
+            | Awaits::Code { .. }
+            | Awaits::Decision(_)
+            | Awaits::Poll(_)
             | Awaits::Redirect { .. }
             | Awaits::Answer
             | Awaits::Commit
@@ -59,8 +63,7 @@ impl Account {
             scopes: login_scopes(&definition.scopes, &login.options.scopes),
         };
         let verifier = login.entropy.verifier.duplicate();
-        let attempt =
-            Attempt { what, definition, sent: *turn.now, lost_before: 0, intended: false, another_nonce: false };
+        let attempt = Attempt::first(what, definition, turn.now);
         let exchange = Exchange::Code { code, verifier, redirect_uri };
         self.send(attempt, metadata.clone(), exchange, turn);
     }
@@ -80,15 +83,21 @@ impl Account {
         self.commit(fresh, Some(token), turn);
     }
 
-    /// The answer to a login's code. Of a login that was given up nothing is kept: the old grant stays.
-    pub(super) fn code_answered(
+    /// The answer to a login's code, or to the poll that was the last. Of a login that was given up nothing is kept: the
+    /// old grant stays.
+    pub(super) fn login_answered(
         &mut self,
         attempt: Attempt,
         refresh_token: Option<Secret>,
         outcome: Outcome,
         turn: &mut Turn<'_>,
     ) {
-        let What::Code { request, nonce, scopes } = &attempt.what else { return };
+        let (request, nonce, scopes) = match &attempt.what {
+            What::Code { request, nonce, scopes } => (request, Some(nonce), scopes.as_slice()),
+            What::DevicePoll { request, scopes } => (request, None, scopes.as_slice()),
+            What::DeviceAuthorization { request } => (request, None, [].as_slice()),
+            What::Refresh { .. } | What::ClientCredentials { .. } => return,
+        };
         // The server's wish to be left alone holds for whatever comes next, whether or not the login was given up.
         if let Outcome::NotProcessed { why, retry_after } = &outcome {
             self.not_reached(why.clone(), Some(*retry_after), turn);
@@ -119,7 +128,7 @@ impl Account {
         attempt: &Attempt,
         has_refresh_token: bool,
         granted: &Granted,
-        nonce: &Secret,
+        nonce: Option<&Secret>,
         turn: &Turn<'_>,
     ) -> Result<Option<IdClaims>, Denied> {
         let definition = &attempt.definition;

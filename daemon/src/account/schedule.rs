@@ -101,6 +101,12 @@ pub(super) fn save_again(failures: u32) -> Duration {
     (SECOND * 2_u32.saturating_pow(failures.saturating_sub(1).min(10))).min(30 * SECOND)
 }
 
+/// Between two polls of the device flow: the interval, twice as long after each poll in a row that brought no answer
+/// (RFC 8628 §3.5), but no longer than a minute on that account.
+pub(super) fn poll_pause(interval: Duration, failures: u32) -> Duration {
+    (interval * 2_u32.saturating_pow(failures.min(10))).min(interval.max(MINUTE))
+}
+
 /// How long one exchange may take.
 pub(super) fn attempt_timeout(definition: &Definition) -> Duration {
     match (definition.rotation, definition.replay_window) {
@@ -222,6 +228,13 @@ mod tests {
             assert!(spans.iter().all(|span| (ceiling / 8..=ceiling).contains(span)), "{failures}");
             assert!(spans.iter().any(|span| *span < ceiling / 2) && spans.iter().any(|span| *span > ceiling / 2));
         }
+    }
+
+    #[test]
+    fn polls_without_an_answer_come_ever_more_rarely() {
+        let pauses: Vec<_> = (0..6).map(|failures| poll_pause(5 * SECOND, failures).as_secs()).collect();
+        assert_eq!(pauses, [5, 10, 20, 40, 60, 60]);
+        assert_eq!(poll_pause(2 * MINUTE, 3), 2 * MINUTE, "never more often than the server wants");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokenkeeper_config::{Definition, TokenKind};
 
-use words::{Args, discovered, facts, login, redefine, rough, secret, span, stale, stored};
+use words::{Args, authorization, discovered, facts, login, redefine, rough, secret, span, stale, stored};
 
 use super::testing::{self, Clock, line};
 use super::*;
@@ -120,6 +120,10 @@ impl Story {
             "cancel" => Input::LoginCancelled { request: args.request() },
             "discovered" => Input::Discovered { ticket: self.discovering, result: discovered(&args) },
             "answered" => Input::Answered { ticket: self.asked, answer: self.answer(&args) },
+            "authorized" => Input::Authorized { ticket: self.asked, authorization: Box::new(authorization(&args)) },
+            "undecided" => {
+                Input::Undecided { ticket: self.asked, interval: span(args.word(0)), quiet: args.span("quiet") }
+            }
             "unopenable" => Input::Unopenable { ticket: self.asked, why: rest.to_owned() },
             "saved" => self.saved(),
             "save-failed" => self.save_failed(rest),

@@ -72,7 +72,7 @@ impl Account {
         let what = match attempt.what {
             What::Refresh { token, key } => What::Refresh { token, key: plain(key) },
             What::ClientCredentials { key } => What::ClientCredentials { key: plain(key) },
-            code @ What::Code { .. } => code,
+            of_login @ (What::Code { .. } | What::DeviceAuthorization { .. } | What::DevicePoll { .. }) => of_login,
         };
         self.ask(Attempt { what, ..attempt }, turn);
     }
@@ -123,7 +123,10 @@ impl Account {
     fn attention(&mut self, attempt: &Attempt, why: String, turn: &mut Turn<'_>) {
         match attempt.what {
             What::Refresh { .. } => self.end_lineage(Ended { at: turn.now.wall.0, why, held: true }, turn),
-            What::ClientCredentials { .. } | What::Code { .. } => {
+            What::ClientCredentials { .. }
+            | What::Code { .. }
+            | What::DeviceAuthorization { .. }
+            | What::DevicePoll { .. } => {
                 self.stopped(why, turn);
                 self.not_acted(attempt, turn);
             }

@@ -31,7 +31,7 @@ impl Account {
         self.finish_closing();
     }
 
-    /// The errand is free: a logout goes first, then a login's code, then the oldest need.
+    /// The errand is free: a logout goes first, then a login's code, then the oldest need; a poll is never in a hurry.
     fn start_something(&mut self, turn: &mut Turn<'_>) {
         if self.forget_if_leaving(turn) || self.forget_expired(turn) || self.serve_login(turn) {
             return;
@@ -40,6 +40,7 @@ impl Account {
         if let Some(planned) = planned {
             self.begin(planned.key, turn);
         }
+        self.poll_if_due(turn);
     }
 
     pub(super) fn next_deadline(&self, now: &Now) -> Option<Boot> {
@@ -50,7 +51,11 @@ impl Account {
         let is_reading = matches!(self.server, Server::Reading { .. });
         let planned = if is_reading { None } else { self.plan(now).map(|planned| planned.at) };
         let late_login = self.login.as_ref().and_then(super::login::Login::limit);
-        [unsaved, planned, late_login, self.waiters.next_deadline(), self.forgets_at(now)].into_iter().flatten().min()
+        let poll = self.poll_at();
+        [unsaved, planned, late_login, poll, self.waiters.next_deadline(), self.forgets_at(now)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The next exchange: who waits longest comes first, then keys that were asked for, then the schedule.
@@ -177,7 +182,7 @@ impl Account {
             Ok(metadata) => {
                 self.server = Server::Known { metadata, read_at: turn.now.boot, again };
                 self.revoke_forgotten(turn);
-                self.open_listener(turn);
+                self.choose_flow(turn);
             }
             Err(failed) => {
                 self.server = Server::Unread;
@@ -189,6 +194,7 @@ impl Account {
     pub(super) fn network_up(&mut self, turn: &mut Turn<'_>) {
         let spread = turn.now.boot.after(schedule::spread(schedule::mix(self.seed, turn.now.wall.unix())));
         let is_awaited = !self.waiters.is_empty();
+        self.poll_soon();
         self.spread_what_is_due(turn.now);
         let Some(holding) = self.vault.open_mut() else { return };
         let soon = if is_awaited { turn.now.boot } else { spread };

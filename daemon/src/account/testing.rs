@@ -100,6 +100,7 @@ pub(super) fn metadata(promises_iss: bool) -> Arc<Metadata> {
         issuer: Some("https://idp.example".into()),
         authorization_endpoint: url("authorize"),
         token_endpoint: url("token"),
+        device_authorization_endpoint: url("device"),
         revocation_endpoint: url("revoke"),
         iss_parameter_supported: promises_iss,
         ..Metadata::default()
@@ -194,6 +195,8 @@ fn exchanged(exchange: &Exchange) -> String {
         }
         Exchange::Refresh { token, key } => format!("refresh {}{}", unseal(token), keyed(key)),
         Exchange::ClientCredentials { key } => format!("client credentials{}", keyed(key)),
+        Exchange::DeviceAuthorization { scopes } => format!("for a code, scopes {}", scopes.join(" ")),
+        Exchange::DeviceCode { code, interval } => format!("poll {}, interval {interval:?}", shown(code)),
     }
 }
 
@@ -241,9 +244,12 @@ fn changed(change: &Change) -> String {
 
 fn progressed(progress: &Progress, now: &Now) -> String {
     match progress {
-        Progress::Uri { uri, expires_in, .. } => {
+        Progress::Uri { uri, user_code: None, expires_in } => {
             let short = uri.split('?').next().unwrap_or_default();
             format!("open {short} within {expires_in:?}")
+        }
+        Progress::Uri { uri, user_code: Some(UserCode { code, place }), expires_in } => {
+            format!("open {uri}, or type {code} at {place}, within {expires_in:?}")
         }
         Progress::Done { subject } => format!("done, subject {subject:?}"),
         Progress::Failed(denied) => format!("failed {}", denial(denied, now)),

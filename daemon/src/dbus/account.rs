@@ -75,12 +75,17 @@ async fn send_token(face: &Face, call: &Call<'_>, name: &AccountName) -> Result<
 
 async fn login(face: &Arc<Face>, call: &Call<'_>, name: &AccountName) -> Result<Message, Fault> {
     let begun = face.keeper.login(name, options::login(call.arguments("a{sv}")?)?).await?;
-    let (uri, user_code) = {
+    let info = {
         let view = begun.view.borrow();
-        (view.uri.clone(), view.user_code.clone())
+        let mut info = HashMap::from([
+            (key::login::URI, Variant::from(view.uri.clone())),
+            (key::login::USER_CODE, Variant::from(view.user_code.clone())),
+        ]);
+        if !view.verification_uri.is_empty() {
+            info.insert(key::login::VERIFICATION_URI, Variant::from(view.verification_uri.clone()));
+        }
+        info
     };
-    let info =
-        HashMap::from([(key::login::URI, Variant::from(uri)), (key::login::USER_CODE, Variant::from(user_code))]);
     let path: ObjectPath<'_> = face.begin_request(call, begun);
     call.answer(&(path, info))
 }

@@ -6,7 +6,7 @@ use super::errands::Asked;
 use super::handle::RequestState;
 use super::notify::Note;
 use super::task::Keeper;
-use crate::account::{Effect, Progress, RequestId};
+use crate::account::{Effect, Progress, RequestId, UserCode};
 
 impl Keeper {
     pub(super) fn carry_out(&mut self, name: &AccountName, effect: Effect) {
@@ -48,7 +48,11 @@ impl Keeper {
                 if let Some(open) = self.requests.find(request) {
                     open.publish(request, |view| {
                         view.uri = uri;
-                        view.user_code = user_code.unwrap_or_default();
+                        if let Some(UserCode { code, place }) = user_code {
+                            (view.user_code, view.verification_uri) = (code, place);
+                            // Nothing comes back from the page where a code is typed.
+                            view.wants.clear();
+                        }
                         view.expires_at = expires_at;
                     });
                 }

@@ -15,9 +15,10 @@ use super::task::Report;
 use crate::account::{Change, Exchange, Input, Page, RequestId, Ticket, TokenKey};
 use crate::http::Http;
 use crate::oauth::answer::{self, AnswerContext, Kind};
+use crate::oauth::device::{self, Polled};
 use crate::oauth::revoke::{self, Revocation};
 use crate::oauth::token_request::{self, TokenAsk};
-use crate::oauth::{Answer, Client, Metadata, Outcome};
+use crate::oauth::{Answer, Client, Metadata, Outcome, Sent};
 use crate::secret::{Sealed, Secret};
 use crate::vault::{Binding, CommitFailed, Vault};
 
@@ -60,25 +61,29 @@ impl Errands {
     pub(super) fn ask(&self, who: Errander, ticket: Ticket, request: Asked) {
         let errands = self.clone();
         tokio::spawn(async move {
-            let input = match errands.exchange(&who, request).await {
-                Ok(answer) => Input::Answered { ticket, answer },
+            let input = match errands.exchange(&who, ticket, request).await {
+                Ok(input) => input,
                 Err(why) => Input::Unopenable { ticket, why },
             };
             errands.hear(who.account, input);
         });
     }
 
-    async fn exchange(&self, who: &Errander, asked: Asked) -> Result<Answer, String> {
+    async fn exchange(&self, who: &Errander, ticket: Ticket, asked: Asked) -> Result<Input, String> {
         let Asked { definition, metadata, exchange, timeout } = asked;
+        let cannot = |why| Input::Answered { ticket, answer: Answer::without_token(Outcome::Misconfigured { why }) };
         // A secret that cannot be had is no fault of the grant: it wants the configuration changed.
         let client_secret = match self.client_secret(&who.account, &definition).await {
             Ok(secret) => secret,
-            Err(why) => return Ok(Answer::without_token(Outcome::Misconfigured { why })),
+            Err(why) => return Ok(cannot(why)),
         };
         let client = Client { definition: &definition, metadata: &metadata, secret: client_secret.as_ref() };
         let opened = match &exchange {
             Exchange::Refresh { token, .. } => Some(self.reveal(who, token).await?),
-            Exchange::Code { .. } | Exchange::ClientCredentials { .. } => None,
+            Exchange::Code { .. }
+            | Exchange::ClientCredentials { .. }
+            | Exchange::DeviceAuthorization { .. }
+            | Exchange::DeviceCode { .. } => None,
         };
         let request = match (&exchange, &opened) {
             (Exchange::Code { code, verifier, redirect_uri }, _) => {
@@ -88,10 +93,12 @@ impl Errands {
             (Exchange::Refresh { key, .. } | Exchange::ClientCredentials { key }, _) => {
                 token_request::client_credentials(&client, asked_for(key))
             }
+            (Exchange::DeviceAuthorization { scopes }, _) => device::request(&client, scopes),
+            (Exchange::DeviceCode { code, .. }, _) => device::poll(&client, code),
         };
         let request = match request {
             Ok(request) => request,
-            Err(problem) => return Ok(Answer::without_token(Outcome::Misconfigured { why: problem.to_string() })),
+            Err(problem) => return Ok(cannot(problem.to_string())),
         };
         let host = request.uri().host().unwrap_or_default().to_owned();
         let sent = {
@@ -108,7 +115,7 @@ impl Errands {
             wall: self.clock.now().wall,
             secrets: &secrets,
         };
-        Ok(answer::read(sent, &context))
+        Ok(read(sent, ticket, &exchange, &context))
     }
 
     async fn reveal(&self, who: &Errander, token: &Sealed) -> Result<Secret, String> {
@@ -212,18 +219,40 @@ fn asked_for(key: &TokenKey) -> TokenAsk<'_> {
     TokenAsk { audience: key.audience.as_deref(), resource: key.resource.as_deref(), scopes: &key.scopes }
 }
 
+/// What the account hears of what came of a request.
+fn read(sent: Sent, ticket: Ticket, exchange: &Exchange, context: &AnswerContext<'_>) -> Input {
+    match exchange {
+        Exchange::Code { .. } | Exchange::Refresh { .. } | Exchange::ClientCredentials { .. } => {
+            Input::Answered { ticket, answer: answer::read(sent, context) }
+        }
+        Exchange::DeviceAuthorization { .. } => match device::read(sent, context) {
+            Ok(authorization) => Input::Authorized { ticket, authorization: Box::new(authorization) },
+            Err(outcome) => Input::Answered { ticket, answer: Answer::without_token(outcome) },
+        },
+        Exchange::DeviceCode { interval, .. } => match device::polled(sent, *interval, context) {
+            Polled::Pending { interval, quiet } => Input::Undecided { ticket, interval, quiet },
+            Polled::Answered(answer) => Input::Answered { ticket, answer },
+        },
+    }
+}
+
 fn kind_of(exchange: &Exchange) -> Kind {
     match exchange {
         Exchange::Code { .. } => Kind::Code,
         Exchange::Refresh { .. } => Kind::Refresh,
         Exchange::ClientCredentials { .. } => Kind::ClientCredentials,
+        Exchange::DeviceAuthorization { .. } => Kind::DeviceAuthorization,
+        Exchange::DeviceCode { .. } => Kind::Device,
     }
 }
 
 fn secrets_of(exchange: &Exchange) -> Vec<&Secret> {
     match exchange {
         Exchange::Code { code, verifier, .. } => vec![code, verifier],
-        Exchange::Refresh { .. } | Exchange::ClientCredentials { .. } => Vec::new(),
+        Exchange::DeviceCode { code, .. } => vec![code],
+        Exchange::Refresh { .. } | Exchange::ClientCredentials { .. } | Exchange::DeviceAuthorization { .. } => {
+            Vec::new()
+        }
     }
 }
 

@@ -192,6 +192,7 @@ impl World {
             wants: wants.to_vec(),
             uri: uri.to_owned(),
             user_code: String::new(),
+            verification_uri: String::new(),
             expires_at: 9,
         });
         requests.insert(id, sender);

@@ -76,6 +76,8 @@ pub struct RequestView {
     pub uri: String,
     /// The code to type; empty = none.
     pub user_code: String,
+    /// Where to type it; empty = nowhere.
+    pub verification_uri: String,
     /// When it fails by itself, unix seconds; 0 = never.
     pub expires_at: u64,
 }

@@ -48,6 +48,7 @@ impl Requests {
             wants,
             uri: String::new(),
             user_code: String::new(),
+            verification_uri: String::new(),
             expires_at: expires.map_or(0, |(_, unix)| unix),
         };
         let (view, watched) = watch::channel(pending);

@@ -15,7 +15,7 @@ use super::form::Form;
 use super::json::Json;
 use super::meaning::Meaning;
 use super::wire::{Answer, Outcome, Request, Sent};
-use super::{metadata, text, token_request};
+use super::{metadata, retry, text, token_request};
 use crate::secret::Secret;
 
 /// RFC 8628 §3.2: where the server names no interval. Also what `slow_down` adds, for good (§3.5).
@@ -49,6 +49,8 @@ pub enum Polled {
     Pending {
         /// The interval from now on.
         interval: Duration,
+        /// For how long the server wants no request at all (`Retry-After`).
+        quiet: Option<Duration>,
     },
     /// Tokens or a reason; no further poll, unless nothing reached the server or it was lost (§3.5: back off and go on).
     Answered(Answer),
@@ -106,11 +108,15 @@ pub fn poll(client: &Client<'_>, device_code: &Secret) -> Result<Request, Cannot
 pub fn polled(sent: Sent, interval: Duration, context: &AnswerContext<'_>) -> Polled {
     match &sent {
         Ok(response) => match Body::read(response.body().reveal(), None) {
-            Body::Fields(fields) => match classify::refusal(&fields).map(|refusal| refusal.meaning) {
-                Some(Meaning::Pending) => Polled::Pending { interval },
-                Some(Meaning::SlowDown) => Polled::Pending { interval: slower(interval, &fields) },
-                _ => Polled::Answered(answer::read(sent, context)),
-            },
+            Body::Fields(fields) => {
+                let headers = response.headers();
+                let quiet = retry::is_stated(headers).then(|| retry::after(headers, context.wall));
+                match classify::refusal(&fields).map(|refusal| refusal.meaning) {
+                    Some(Meaning::Pending) => Polled::Pending { interval, quiet },
+                    Some(Meaning::SlowDown) => Polled::Pending { interval: slower(interval, &fields), quiet },
+                    _ => Polled::Answered(answer::read(sent, context)),
+                }
+            }
             Body::Empty | Body::Html | Body::Damaged | Body::Text(_) | Body::Binary => {
                 Polled::Answered(answer::read(sent, context))
             }

@@ -98,7 +98,10 @@ fn what_is_no_authorization_is_judged_like_any_answer() {
 #[test]
 fn not_yet_is_understood_at_every_status() {
     for status in [400, 403, 200, 428] {
-        assert!(matches!(answered(status, r#"{"error":"authorization_pending"}"#), Polled::Pending { interval: FIVE }));
+        assert!(matches!(
+            answered(status, r#"{"error":"authorization_pending"}"#),
+            Polled::Pending { interval: FIVE, quiet: None }
+        ));
     }
 }
 
@@ -113,7 +116,7 @@ fn slow_down_is_for_good() {
     ] {
         let slower = Duration::from_secs(seconds);
         assert!(
-            matches!(answered(status, body), Polled::Pending { interval } if interval == slower),
+            matches!(answered(status, body), Polled::Pending { interval, quiet: None } if interval == slower),
             "{status} {body}"
         );
     }

@@ -8,6 +8,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
+use super::device::INTERVAL;
 use super::fault::{Deed, Endpoint};
 use super::ledger::Event;
 use super::server::Shared;
@@ -43,16 +44,21 @@ impl Answer {
         Self { status, headers: Vec::new(), body: String::new() }
     }
 
-    /// An OAuth error (RFC 6749 §5.2), with the statuses that Auth0 uses in its dialect.
+    /// An OAuth error (RFC 6749 §5.2), with the statuses that Auth0 and GitHub use in their dialects.
     pub(super) fn error(dialect: Dialect, code: &str, description: &str) -> Self {
         let status = match (dialect, code) {
+            (Dialect::GitHub, _) => 200,
             (_, "invalid_client") => 401,
             (Dialect::Auth0, "slow_down") => 429,
             (Dialect::Auth0, "invalid_request" | "unsupported_grant_type") => 400,
             (Dialect::Auth0, _) => 403,
             (Dialect::Plain, _) => 400,
         };
-        Self::json(status, &json!({ "error": code, "error_description": description }))
+        let mut body = json!({ "error": code, "error_description": description });
+        if (dialect, code) == (Dialect::GitHub, "slow_down") {
+            body["interval"] = (INTERVAL + 5).into();
+        }
+        Self::json(status, &body)
     }
 }
 

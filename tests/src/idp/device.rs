@@ -1,4 +1,4 @@
-//! The device flow (RFC 8628), with Auth0's statuses in its dialect.
+//! The device flow (RFC 8628), with the statuses of Auth0 and GitHub in their dialects.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use axum::http::HeaderMap;
 use axum::response::{Html, Response};
 use serde_json::json;
 
-use super::answer::{Answer, through_fault};
+use super::answer::{Answer, patch, through_fault};
 use super::fault::Endpoint;
 use super::params::{Params, random};
 use super::server::Shared;
-use super::settings::{Client, Offline, Settings};
+use super::settings::{Client, Dialect, Offline, Settings};
 use super::store::{Login, Minted};
 use super::token::{Refused, client};
 use super::wire::Plug;
@@ -27,11 +27,16 @@ struct Pending {
     login: Login,
     user_code: String,
     allowed: Option<bool>,
+    given: u64,
     last_poll: u64,
+    /// It was said once that its time is over; Auth0 does not know it any more afterwards.
+    told_expired: bool,
+    /// It was redeemed.
+    spent: bool,
 }
 
 /// Seconds between polls, short so that tests are.
-const INTERVAL: u64 = 1;
+pub(super) const INTERVAL: u64 = 1;
 
 pub(super) async fn begin(
     State(shared): State<Arc<Shared>>,
@@ -69,13 +74,17 @@ fn pending(shared: &Shared, settings: &Settings, client: &Client, params: &Param
     let user_code = device_code[3..11].to_uppercase();
     let page = format!("{}/activate", shared.base());
     let complete = format!("{page}?user_code={user_code}");
-    let entry = Pending { login, user_code: user_code.clone(), allowed: None, last_poll: 0 };
+    let given = u64::try_from(clock::wall().as_millis()).expect("this side of the far future");
+    let user_code_shown = user_code.clone();
+    let entry = Pending { login, user_code, allowed: None, given, last_poll: 0, told_expired: false, spent: false };
     shared.devices.lock().expect("no holder panics").0.insert(device_code.clone(), entry);
     shared.store().given_out.push(device_code.clone());
-    json!({
-        "device_code": device_code, "user_code": user_code, "verification_uri": page,
+    let mut answer = json!({
+        "device_code": device_code, "user_code": user_code_shown, "verification_uri": page,
         "verification_uri_complete": complete, "expires_in": 900, "interval": INTERVAL,
-    })
+    });
+    patch(&mut answer, &settings.device_patch);
+    answer
 }
 
 /// Whoever opens the address with a code allows it.
@@ -104,6 +113,16 @@ pub(super) fn poll(
     let code = params.or_empty("device_code");
     let pending = devices.0.get_mut(code).filter(|pending| pending.login.client == client.id);
     let pending = pending.ok_or(Refused("invalid_grant", "unknown device code"))?;
+    if now >= pending.given + (settings.device_lifetime * 1000.0) as u64 {
+        let again = std::mem::replace(&mut pending.told_expired, true);
+        return match settings.dialect {
+            Dialect::Auth0 if again => Err(Refused("invalid_grant", "Invalid or expired device code.")),
+            Dialect::Auth0 | Dialect::Plain | Dialect::GitHub => Err(Refused("expired_token", "the code has expired")),
+        };
+    }
+    if pending.spent && !settings.device_second_pair {
+        return Err(Refused("invalid_grant", "the code was redeemed"));
+    }
     let too_soon = now < pending.last_poll + INTERVAL * 1000;
     pending.last_poll = now;
     match pending.allowed.or(settings.device_consent) {
@@ -111,8 +130,8 @@ pub(super) fn poll(
         None => Err(Refused("authorization_pending", "the person has not decided")),
         Some(false) => Err(Refused("access_denied", "the person said no")),
         Some(true) => {
-            let login = devices.0.remove(code).expect("looked up above").login;
-            Ok(shared.store().found(login, settings, now))
+            pending.spent = true;
+            Ok(shared.store().found(pending.login.clone(), settings, now))
         }
     }
 }

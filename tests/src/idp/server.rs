@@ -36,7 +36,7 @@ impl Shared {
     /// The true issuer: Auth0's ends in a slash.
     pub(super) fn issuer(&self) -> String {
         match self.settings().dialect {
-            Dialect::Plain => self.base.clone(),
+            Dialect::Plain | Dialect::GitHub => self.base.clone(),
             Dialect::Auth0 => format!("{}/", self.base),
         }
     }

@@ -41,6 +41,12 @@ pub struct Settings {
     pub claimed_iss: Option<String>,
     /// Whether the person has allowed a device code; absent = not decided yet.
     pub device_consent: Option<bool>,
+    /// After how many seconds a device code is no longer taken, whatever the server says of it.
+    pub device_lifetime: f64,
+    /// Whether a poll after the successful one brings a second pair of tokens, as at some servers.
+    pub device_second_pair: bool,
+    /// Fields merged into every answer with a device code; null takes one out.
+    pub device_patch: Map<String, Value>,
     /// Fields merged into every token answer; null takes one out.
     pub answer_patch: Map<String, Value>,
     /// Fields merged into the metadata; null takes one out.
@@ -55,6 +61,8 @@ pub enum Dialect {
     Plain,
     /// 403 for `invalid_grant`, `audience`, an issuer that ends in a slash, device polls answered with 403 and 429.
     Auth0,
+    /// GitHub's: every refusal comes with 200, and `slow_down` names the new interval.
+    GitHub,
 }
 
 /// A registered client.
@@ -176,6 +184,9 @@ impl Default for Settings {
             iss_parameter: true,
             claimed_iss: None,
             device_consent: Some(true),
+            device_lifetime: 900.0,
+            device_second_pair: false,
+            device_patch: Map::new(),
             answer_patch: Map::new(),
             metadata_patch: Map::new(),
         }

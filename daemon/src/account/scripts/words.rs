@@ -8,6 +8,7 @@ use tokenkeeper_config::{Definition, Flow, Rotation, ScopeNarrowing, TokenFile};
 
 use super::super::testing::{self, Clock};
 use super::super::*;
+use crate::oauth::device::Authorization;
 use crate::oauth::{Answer, IdClaims, Outcome};
 use crate::secret::Secret;
 use crate::time::{Now, Wall};
@@ -207,7 +208,11 @@ pub(in super::super) fn stored(args: &Args<'_>, clock: &Clock) -> Stored {
 
 pub(super) fn login(args: &Args<'_>) -> Input {
     let options = LoginOptions {
-        flow: (args.named.get("flow") == Some(&"device")).then_some(Flow::Device),
+        flow: args.named.get("flow").map(|flow| match *flow {
+            "device" => Flow::Device,
+            "browser" => Flow::Browser,
+            _ => Flow::Auto,
+        }),
         scopes: args.list("scopes"),
         retry: args.has("retry"),
         adopt: args.has("adopt"),
@@ -215,6 +220,21 @@ pub(super) fn login(args: &Args<'_>) -> Input {
         ..LoginOptions::default()
     };
     Input::LoginWanted { request: args.request(), options, entropy: testing::entropy(args.request()) }
+}
+
+/// `authorized code=dc-1 user=WDJB-MJHT life=15m interval=5s complete`.
+pub(super) fn authorization(args: &Args<'_>) -> Authorization {
+    let place: url::Url = "https://idp.example/device".parse().expect("an address");
+    let user_code = args.named.get("user").copied().unwrap_or("WDJB-MJHT").to_owned();
+    let complete = args.has("complete").then(|| format!("{place}?user_code={user_code}").parse().expect("an address"));
+    Authorization {
+        device_code: secret(args.named.get("code").copied().unwrap_or("dc-1")),
+        user_code,
+        verification_uri: place,
+        verification_uri_complete: complete,
+        expires_in: args.span("life").unwrap_or(Duration::from_secs(900)),
+        interval: args.span("interval").unwrap_or(Duration::from_secs(5)),
+    }
 }
 
 /// What is noted down of the grant that is being saved.
@@ -254,6 +274,12 @@ pub(super) fn discovered(args: &Args<'_>) -> Result<Arc<crate::oauth::Metadata>,
         "wrong" => Err(DiscoveryFailed { why: args.after(1), misconfigured: true }),
         _ => {
             let mut metadata = Arc::unwrap_or_clone(testing::metadata(args.has("promises-iss")));
+            if args.has("no-codes") {
+                metadata.device_authorization_endpoint = None;
+            }
+            if args.has("no-browser") {
+                metadata.authorization_endpoint = None;
+            }
             // Keys of the server, none of which signed our ID tokens.
             metadata.keys = args.has("keys").then(|| r#"{"keys":[]}"#.to_owned());
             Ok(Arc::new(metadata))

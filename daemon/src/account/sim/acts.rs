@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokenkeeper_config::Flow;
+
 use super::super::testing;
 use super::super::*;
 use super::world::{AUDIENCES, Event, SECOND, World};
@@ -103,7 +105,8 @@ impl World {
 
     pub(super) fn begin_login(&mut self) {
         let request = RequestId(self.name().into());
-        let options = LoginOptions::default();
+        let flow = self.rng.once_in(3).then_some(Flow::Device);
+        let options = LoginOptions { flow, ..LoginOptions::default() };
         self.hear(Input::LoginWanted { request, options, entropy: testing::entropy(request) });
         if self.rng.once_in(10) {
             let pause = self.rng.millis(1, 60_000);

@@ -7,6 +7,7 @@
 mod world;
 
 mod acts;
+mod device;
 mod end;
 mod net;
 mod time;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::super::testing::unseal;
+use super::super::testing::{shown, unseal};
 use super::super::*;
 use super::server::Reply;
+use super::trace;
 use super::world::{Asked, Event, Fate, SECOND, World};
 use crate::oauth::{Answer, Granted, Outcome};
 use crate::secret::Secret;
@@ -37,6 +38,11 @@ impl World {
             Exchange::Refresh { token, .. } => (Asked::Refresh(unseal(&token)), Some(unseal(&token))),
             Exchange::Code { .. } => (Asked::Code, None),
             Exchange::ClientCredentials { .. } => (Asked::Code, None),
+            Exchange::DeviceAuthorization { .. } => (Asked::Authorization, None),
+            Exchange::DeviceCode { code, interval } => {
+                let code = shown(&code);
+                (Asked::Poll { code: code.clone(), interval }, Some(code))
+            }
         };
         let life = self.life;
         let there =
@@ -75,14 +81,27 @@ impl World {
     }
 
     pub(super) fn arrive(&mut self, life: u32, ticket: Ticket, asked: Asked, fate: Fate, due: Duration) {
+        if let Asked::Authorization | Asked::Poll { .. } = &asked {
+            let input = self.device_answers(ticket, &asked, fate);
+            let sent = match asked {
+                Asked::Poll { code, .. } => Some(code),
+                Asked::Authorization | Asked::Refresh(_) | Asked::Code => None,
+            };
+            self.note(&format!("server: {sent:?} {fate:?} {}", trace::named(&input)));
+            if self.time < due {
+                let back = self.rng.millis(1, 100).min(due - self.time);
+                self.later(back, Event::Hear { life, input: Box::new(input), sent });
+            }
+            return;
+        }
         let acts = matches!(fate, Fate::Answered | Fate::AnswerLost | Fate::Half);
         let reply = acts.then(|| match &asked {
             Asked::Refresh(token) => self.server.refresh(token, self.time),
-            Asked::Code => self.server.sign_in(self.time),
+            Asked::Code | Asked::Authorization | Asked::Poll { .. } => self.server.sign_in(self.time),
         });
         let sent = match asked {
             Asked::Refresh(token) => Some(token),
-            Asked::Code => None,
+            Asked::Code | Asked::Authorization | Asked::Poll { .. } => None,
         };
         if self.trace.is_some() {
             let what = match &reply {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::super::testing::unseal;
 use super::super::*;
+use super::device::Codes;
 use super::disk::Disk;
 use super::server::Server;
 
@@ -28,6 +29,7 @@ pub(super) struct Referee {
     ended_requests: BTreeSet<RequestId>,
     /// The server named a time before which it does not want to be asked.
     pub(super) not_before: Option<Duration>,
+    pub(super) device: Codes,
     told_login_needed: bool,
     /// Answers that the account may take as the end of its login.
     pub(super) endings: u32,
@@ -38,7 +40,7 @@ pub(super) struct Referee {
 }
 
 impl Referee {
-    fn rule(&mut self, holds: bool, rule: &str, words: impl FnOnce() -> String) {
+    pub(super) fn rule(&mut self, holds: bool, rule: &str, words: impl FnOnce() -> String) {
         if !holds {
             self.broken.push(format!("{rule}: {}", words()));
         }
@@ -69,7 +71,25 @@ impl Referee {
         self.superseded.clear();
         self.locked = true;
         self.not_before = None;
+        self.forgets_codes();
         self.told_login_needed = false;
+    }
+
+    /// A request ended that brings nothing by itself.
+    pub(super) fn settles(&mut self, ticket: Ticket) {
+        self.asking.remove(&ticket);
+    }
+
+    pub(super) fn wants_quiet(&mut self, until: Duration) {
+        self.not_before = self.not_before.max(Some(until));
+    }
+
+    pub(super) fn is_quiet_time(&self, now: Duration) -> bool {
+        self.not_before.is_some_and(|at| now < at)
+    }
+
+    pub(super) fn has_ended(&self, request: RequestId) -> bool {
+        self.ended_requests.contains(&request)
     }
 
     pub(super) fn heard_answer(&mut self, ticket: Ticket, sent: Option<&str>, has_successor: bool) {
@@ -108,6 +128,9 @@ impl Referee {
                 let is_end = !matches!(progress, Progress::Uri { .. });
                 let fresh = !is_end || self.ended_requests.insert(*request);
                 self.rule(fresh, "4", || format!("request {} ended twice", request.0));
+                if let Progress::Uri { user_code: Some(code), .. } = progress {
+                    self.sees_code(*request, &code.code);
+                }
             }
             Effect::Notify(Notice::LoginNeeded { why }) => {
                 let told = std::mem::replace(&mut self.told_login_needed, true);
@@ -144,7 +167,7 @@ impl Referee {
                 self.rule(stored.as_ref() == Some(&sent), "3", || format!("{sent} was sent, {stored:?} is stored"));
                 let old = self.superseded.contains(&sent);
                 self.rule(!old, "3", || format!("{sent} was sent although its successor was received"));
-                let early = self.not_before.is_some_and(|at| now < at);
+                let early = self.is_quiet_time(now);
                 self.rule(!early, "no request earlier than allowed", || format!("{sent} at {now:?}"));
             }
             Exchange::Code { code, .. } => {
@@ -155,7 +178,8 @@ impl Referee {
                 let once = self.codes.insert(request);
                 self.rule(is_proper && once, "8", || format!("code of request {} (proper: {is_proper})", request.0));
             }
-            Exchange::ClientCredentials { .. } => {}
+            Exchange::DeviceCode { code, .. } => self.sees_poll(&super::super::testing::shown(code), now),
+            Exchange::ClientCredentials { .. } | Exchange::DeviceAuthorization { .. } => {}
         }
     }
 

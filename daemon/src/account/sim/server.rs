@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::device::Given;
+
 /// What becomes of a refresh token that was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -26,6 +28,8 @@ pub(super) struct Server {
     /// Families that ended, and why.
     pub(super) ended: BTreeMap<u64, Why>,
     pub(super) families: u64,
+    /// Codes that wait for a person (RFC 8628).
+    pub(super) codes: BTreeMap<String, Given>,
 }
 
 /// Why a family ended.
@@ -66,6 +70,7 @@ impl Server {
             made: 0,
             ended: BTreeMap::new(),
             families: 0,
+            codes: BTreeMap::new(),
         }
     }
 

@@ -69,9 +69,11 @@ impl World {
         }
         match event {
             Event::Hear { life, input, sent } if life == self.life && self.account.is_some() => {
+                self.referee.hears_of_code(&input, sent.as_deref(), self.time);
                 if let Input::Answered { ticket, answer } = &*input {
                     self.referee.heard_answer(*ticket, sent.as_deref(), answer.refresh_token.is_some());
-                    self.weigh(&answer.outcome);
+                    let of_refresh = sent.is_some_and(|sent| sent.starts_with("rt-"));
+                    self.weigh(&answer.outcome, of_refresh);
                 }
                 self.hear(*input);
             }
@@ -134,11 +136,11 @@ impl World {
     }
 
     /// What the referee must know of an answer.
-    pub(super) fn weigh(&mut self, outcome: &Outcome) {
+    pub(super) fn weigh(&mut self, outcome: &Outcome, of_refresh: bool) {
         match outcome {
-            Outcome::Ended { .. } => self.referee.endings += 1,
-            Outcome::AccessDenied { .. } | Outcome::Unexplained { .. } => self.referee.refusals += 1,
-            Outcome::NotProcessed { retry_after, .. } => self.referee.not_before = Some(self.time + *retry_after),
+            Outcome::Ended { .. } if of_refresh => self.referee.endings += 1,
+            Outcome::AccessDenied { .. } | Outcome::Unexplained { .. } if of_refresh => self.referee.refusals += 1,
+            Outcome::NotProcessed { retry_after, .. } => self.referee.wants_quiet(self.time + *retry_after),
             Outcome::Granted(_) => {
                 self.referee.refusals = 0;
                 self.referee.not_before = None;

@@ -29,6 +29,8 @@ pub(super) fn named(input: &Input) -> String {
             let token = answer.refresh_token.as_ref().map(testing::shown);
             format!("Answered {} {token:?}", outcome(&answer.outcome))
         }
+        Input::Authorized { authorization, .. } => format!("Authorized {}", testing::shown(&authorization.device_code)),
+        Input::Undecided { interval, quiet, .. } => format!("Undecided {interval:?} quiet {quiet:?}"),
         Input::Saved { .. } => "Saved".into(),
         Input::SaveFailed { .. } => "SaveFailed".into(),
         Input::Unopenable { .. } => "Unopenable".into(),

@@ -90,6 +90,8 @@ pub(super) enum Event {
 pub(super) enum Asked {
     Refresh(String),
     Code,
+    Authorization,
+    Poll { code: String, interval: Duration },
 }
 
 /// What becomes of a request.
@@ -230,7 +232,7 @@ impl World {
                 };
                 self.later_input(wait, input);
             }
-            Effect::Report { request, progress: Progress::Uri { .. } } => self.browser(request),
+            Effect::Report { request, progress: Progress::Uri { user_code: None, .. } } => self.browser(request),
             Effect::Revoke { ticket, token, .. } => {
                 if let Some(family) = self.server.family_of(&testing::unseal(&token)) {
                     self.server.revoke(family);
