@@ -77,12 +77,15 @@ impl Account {
             };
             Some(Planned { at: self.may_try_at(&waiter.want, now)?, key: key.clone() })
         });
-        let gate = self.gate(now)?;
+        // Nothing by itself while it is closed; a person who asks is not behind it.
+        let gate = self.gate(now);
         // A token that may be spent is sent again as soon as the rules allow, used or not: a window may be open.
-        let by_loss = holding.trouble.lost().map(|_| Planned { at: gate, key: TokenKey::DEFAULT });
-        let by_wish = holding.wanted.iter().map(|key| Planned { at: gate, key: key.clone() });
-        let by_clock =
-            scheduled(holding, definition, self.seed, now).map(|due| Planned { at: due.at.max(gate), key: due.key });
+        let is_lost = holding.trouble.lost().is_some();
+        let by_loss = gate.filter(|_| is_lost).map(|at| Planned { at, key: TokenKey::DEFAULT });
+        let wish = |at| holding.wanted.iter().map(move |key| Planned { at, key: key.clone() });
+        let by_wish = gate.into_iter().flat_map(wish);
+        let due = gate.and_then(|gate| Some((gate, scheduled(holding, definition, self.seed, now)?)));
+        let by_clock = due.map(|(gate, due)| Planned { at: due.at.max(gate), key: due.key });
         by_waiters.chain(by_loss).chain(by_wish).chain(by_clock).min_by_key(|planned| planned.at.max(now.boot))
     }
 
