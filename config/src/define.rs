@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::AccountName;
 use crate::address::check_address;
-use crate::definition::{ClientAuth, Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Switch};
+use crate::definition::{
+    AssertionAudience, ClientAuth, Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Switch,
+};
 use crate::fault::{Fault, Source};
 use crate::keys::Keys;
 use crate::params::Params;
@@ -39,6 +41,8 @@ pub(crate) fn define(name: &AccountName, at: usize, own: Keys, source: &Source<'
         client_auth: value(all.client_auth).or(all.private_key_file.as_ref().map(|_| ClientAuth::PrivateKeyJwt)),
         client_secret_file: value(all.client_secret_file),
         private_key_file: value(all.private_key_file),
+        private_key_id: value(all.private_key_id),
+        assertion_audience: or(&all.assertion_audience, AssertionAudience::Issuer),
         scopes,
         scope_separator: all.scope_separator.map_or(' ', |found| found.value.0),
         audience: value(all.audience),

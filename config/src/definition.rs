@@ -31,6 +31,10 @@ pub struct Definition {
     pub client_secret_file: Option<PathBuf>,
     /// Where the key for `private_key_jwt` lies (PEM).
     pub private_key_file: Option<PathBuf>,
+    /// What the server calls that key (`kid`, RFC 7515 §4.1.4). `None` = its thumbprint.
+    pub private_key_id: Option<String>,
+    /// For whom assertions by that key are made.
+    pub assertion_audience: AssertionAudience,
     /// Scopes to ask for.
     pub scopes: Vec<String>,
     /// What separates scopes in requests and answers: a space (RFC 6749 §3.3), or a comma for some providers.
@@ -105,6 +109,15 @@ pub enum ClientAuth {
     Post,
     /// A signed assertion (RFC 7523).
     PrivateKeyJwt,
+}
+
+/// `aud` of a client assertion (RFC 7523 §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AssertionAudience {
+    /// The issuer, as the server spells it.
+    Issuer,
+    /// The token endpoint.
+    TokenEndpoint,
 }
 
 /// How a person signs in.

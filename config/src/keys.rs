@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::definition::{ClientAuth, Flow, Rotation, ScopeNarrowing, Switch, TokenFile, TokenFormat, TokenKind};
+use crate::definition::{
+    AssertionAudience, ClientAuth, Flow, Rotation, ScopeNarrowing, Switch, TokenFile, TokenFormat, TokenKind,
+};
 use crate::fault::Fault;
 use crate::params::Params;
 use crate::table::{Found, Item, Read, Table};
@@ -49,6 +51,8 @@ keys! {
     client_secret_file: PathBuf,
     client_auth: ClientAuth,
     private_key_file: PathBuf,
+    private_key_id: String,
+    assertion_audience: AssertionAudience,
     scopes: Scopes,
     scope_separator: Separator,
     audience: String,

@@ -22,8 +22,8 @@ mod value;
 mod write;
 
 pub use definition::{
-    ClientAuth, Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Switch, TokenFile, TokenFormat,
-    TokenKind,
+    AssertionAudience, ClientAuth, Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Switch, TokenFile,
+    TokenFormat, TokenKind,
 };
 pub use fault::{Fault, Position};
 pub use keeper::{HostApps, KeeperSettings, OnScreenLock};

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::definition::{ClientAuth, Flow, Rotation, ScopeNarrowing, Switch, TokenFormat, TokenKind};
+use crate::definition::{
+    AssertionAudience, ClientAuth, Flow, Rotation, ScopeNarrowing, Switch, TokenFormat, TokenKind,
+};
 use crate::fault::Fault;
 use crate::nearest::nearest;
 use crate::table::{Item, Read};
@@ -47,6 +49,10 @@ impl Words for ClientAuth {
         ("post", Self::Post),
         ("private_key_jwt", Self::PrivateKeyJwt),
     ];
+}
+
+impl Words for AssertionAudience {
+    const WORDS: &'static [(&'static str, Self)] = &[("issuer", Self::Issuer), ("token-endpoint", Self::TokenEndpoint)];
 }
 
 impl Words for Flow {

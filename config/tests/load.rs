@@ -173,6 +173,8 @@ fn every_key_is_understood() {
         client_secret_file = "/secret"
         client_auth = "basic-raw"
         private_key_file = "/key"
+        private_key_id = "2026-11"
+        assertion_audience = "token-endpoint"
         scopes = ["a", "b", "a"]
         scope_separator = ","
         audience = "one"

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http::HeaderMap;
 use reqwest::{Client, NoProxy, Proxy};
 use rustls::ClientConfig;
 use tokio::time::{Instant, timeout_at};
@@ -28,7 +29,11 @@ pub struct Http {
     proxy: Option<Proxy>,
     roots: Arc<[PathBuf]>,
     tls: Mutex<Option<ClientConfig>>,
+    heard_by: Box<Hearer>,
 }
+
+/// Told the address and the header of every answer.
+type Hearer = dyn Fn(&Url, &HeaderMap) + Send + Sync;
 
 /// The configured proxy is no address.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +58,13 @@ impl Http {
             None => None,
             Some(address) => Some(parse_proxy(address).ok_or_else(|| BadProxy(address.to_owned()))?),
         };
-        Ok(Self { proxy, roots, tls: Mutex::new(None) })
+        Ok(Self { proxy, roots, tls: Mutex::new(None), heard_by: Box::new(|_, _| {}) })
+    }
+
+    /// The same sender, which tells the header of every answer, good or bad, as soon as it is there.
+    #[must_use]
+    pub fn heard_by(self, hearer: impl Fn(&Url, &HeaderMap) + Send + Sync + 'static) -> Self {
+        Self { heard_by: Box::new(hearer), ..self }
     }
 
     /// Sends one request once. Everything, from the name's resolution to the body's last byte, happens within `timeout`.
@@ -71,6 +82,7 @@ impl Http {
             Ok(Ok(response)) => response,
         };
         let (status, headers) = (response.status(), response.headers().clone());
+        (self.heard_by)(response.url(), &headers);
         let body = body::read(response, deadline, &host).await.map_err(|(partial, why)| Fault::Broken {
             status,
             partial,

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use http::{HeaderValue, Response, StatusCode};
-use tokenkeeper_config::{Config, Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Specifiers, Switch};
+use tokenkeeper_config::{
+    AssertionAudience, Config, Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Specifiers, Switch,
+};
 use tokenkeeperd::oauth::answer::{self, AnswerContext, Kind};
 use tokenkeeperd::oauth::id_token::{self, Expected};
 use tokenkeeperd::oauth::{Fault, Outcome, keys, metadata, redirect};
@@ -235,6 +237,8 @@ fn definition() -> Definition {
         client_auth: None,
         client_secret_file: None,
         private_key_file: None,
+        private_key_id: None,
+        assertion_audience: AssertionAudience::Issuer,
         scopes: Vec::new(),
         scope_separator: ' ',
         audience: None,

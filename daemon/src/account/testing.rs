@@ -6,7 +6,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokenkeeper_config::{
-    Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Switch, TokenFile, TokenFormat, TokenKind,
+    AssertionAudience, Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Switch, TokenFile, TokenFormat,
+    TokenKind,
 };
 
 use super::*;
@@ -57,6 +58,8 @@ pub(super) fn definition() -> Definition {
         client_auth: None,
         client_secret_file: None,
         private_key_file: None,
+        private_key_id: None,
+        assertion_audience: AssertionAudience::Issuer,
         scopes: ["openid", "offline_access", "mail"].map(String::from).into(),
         scope_separator: ' ',
         audience: None,

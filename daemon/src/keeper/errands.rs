@@ -1,7 +1,6 @@
 //! Errands: the I/O that accounts ask for. Each runs as its own task, so a slow server or disk delays nobody else, and
 //! ends in one report to the keeper. None of them is cancelled by a caller or by a shutdown.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +8,11 @@ use tokenkeeper_config::{AccountName, Definition};
 use tokio::sync::{mpsc, oneshot};
 
 use super::clock::Clock;
+use super::credentials::{self, Credentials};
 use super::crowd::Crowd;
 use super::listener::Listener;
+use super::random;
+use super::servers::Servers;
 use super::task::Report;
 use crate::account::{Change, Exchange, Input, Page, RequestId, Ticket, TokenKey};
 use crate::http::Http;
@@ -18,12 +20,10 @@ use crate::oauth::answer::{self, AnswerContext, Kind};
 use crate::oauth::device::{self, Polled};
 use crate::oauth::revoke::{self, Revocation};
 use crate::oauth::token_request::{self, TokenAsk};
-use crate::oauth::{Answer, Client, Metadata, Outcome, Sent};
+use crate::oauth::{Answer, Metadata, Outcome, Sent, Stamp};
 use crate::secret::{Sealed, Secret};
 use crate::vault::{Binding, CommitFailed, Vault};
 
-/// A client secret file is small.
-const SECRET_FILE_LIMIT: u64 = 64 * 1024;
 /// Revocation is a courtesy; nobody waits longer for it.
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -33,6 +33,7 @@ pub(super) struct Errands {
     pub(super) clock: Clock,
     pub(super) vault: Vault,
     pub(super) http: Arc<Http>,
+    pub(super) servers: Servers,
     pub(super) crowd: Crowd,
     pub(super) reports: mpsc::UnboundedSender<Report>,
 }
@@ -72,12 +73,12 @@ impl Errands {
     async fn exchange(&self, who: &Errander, ticket: Ticket, asked: Asked) -> Result<Input, String> {
         let Asked { definition, metadata, exchange, timeout } = asked;
         let cannot = |why| Input::Answered { ticket, answer: Answer::without_token(Outcome::Misconfigured { why }) };
-        // A secret that cannot be had is no fault of the grant: it wants the configuration changed.
-        let client_secret = match self.client_secret(&who.account, &definition).await {
-            Ok(secret) => secret,
+        // A secret or key that cannot be had is no fault of the grant: it wants the configuration changed.
+        let credentials = match self.credentials(&who.account, &definition, &metadata).await {
+            Ok(credentials) => credentials,
             Err(why) => return Ok(cannot(why)),
         };
-        let client = Client { definition: &definition, metadata: &metadata, secret: client_secret.as_ref() };
+        let client = credentials.client(&definition, &metadata);
         let opened = match &exchange {
             Exchange::Refresh { token, .. } => Some(self.reveal(who, token).await?),
             Exchange::Code { .. }
@@ -107,7 +108,8 @@ impl Errands {
         };
         // With the line in `save` the log tells how long a new token was only in memory.
         tracing::debug!(account = %who.account, "the exchange came back");
-        let secrets: Vec<&Secret> = secrets_of(&exchange).into_iter().chain(&opened).chain(&client_secret).collect();
+        let secrets: Vec<&Secret> =
+            secrets_of(&exchange).into_iter().chain(&opened).chain(&credentials.secret).collect();
         let context = AnswerContext {
             definition: &definition,
             host: &host,
@@ -122,11 +124,27 @@ impl Errands {
         self.vault.reveal(&who.account, who.binding, token).await.map_err(|e| e.to_string())
     }
 
-    async fn client_secret(&self, account: &AccountName, definition: &Definition) -> Result<Option<Secret>, String> {
-        match &definition.client_secret_file {
-            Some(path) => read_secret_file(path).await.map(Some),
-            None => self.vault.client_secret(account).await.map_err(|e| e.to_string()),
-        }
+    async fn credentials(
+        &self,
+        account: &AccountName,
+        definition: &Definition,
+        metadata: &Metadata,
+    ) -> Result<Credentials, String> {
+        let secret = match &definition.client_secret_file {
+            Some(path) => credentials::read_secret(path).await.map(Some)?,
+            None => self.vault.client_secret(account).await.map_err(|e| e.to_string())?,
+        };
+        let key = match &definition.private_key_file {
+            Some(path) => Some(credentials::read_key(path).await?),
+            None => None,
+        };
+        let (clock, servers) = (self.clock, self.servers.clone());
+        let endpoint = metadata.token_endpoint.clone();
+        let stamp = move || {
+            let at = servers.time_at(endpoint.as_ref(), clock.now().wall);
+            Stamp { at, id: random::id() }
+        };
+        Ok(Credentials { secret, key, stamp: Box::new(stamp) })
     }
 
     pub(super) fn save(&self, who: Errander, ticket: Ticket, change: Change) {
@@ -181,9 +199,9 @@ impl Errands {
         token: &Sealed,
     ) -> Result<bool, String> {
         let token = self.reveal(who, token).await?;
-        let client_secret = self.client_secret(&who.account, definition).await?;
-        let client = Client { definition, metadata, secret: client_secret.as_ref() };
-        let request = revoke::request(&client, &token).map_err(|problem| problem.to_string())?;
+        let credentials = self.credentials(&who.account, definition, metadata).await?;
+        let request = revoke::request(&credentials.client(definition, metadata), &token);
+        let request = request.map_err(|problem| problem.to_string())?;
         let sent = self.http.send(request, REVOKE_TIMEOUT).await;
         Ok(revoke::read(&sent) == Revocation::Settled)
     }
@@ -262,21 +280,4 @@ pub(super) struct Asked {
     pub(super) metadata: Arc<Metadata>,
     pub(super) exchange: Exchange,
     pub(super) timeout: Duration,
-}
-
-/// Reads a secret from a file, without the newline that editors add.
-async fn read_secret_file(path: &Path) -> Result<Secret, String> {
-    let said = path.display().to_string();
-    let path = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || {
-        use std::io::Read as _;
-        let mut bytes = zeroize::Zeroizing::new(Vec::new());
-        std::fs::File::open(path)?.take(SECRET_FILE_LIMIT + 1).read_to_end(&mut bytes)?;
-        std::io::Result::Ok(bytes)
-    });
-    let bytes = read.await.map_err(|e| e.to_string())?.map_err(|e| format!("could not read {said}: {e}"))?;
-    if bytes.len() as u64 > SECRET_FILE_LIMIT {
-        return Err(format!("{said} is over 64 KiB: that is no client secret"));
-    }
-    Ok(Secret::copy_of(bytes.trim_ascii_end()))
 }

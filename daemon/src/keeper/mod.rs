@@ -2,6 +2,7 @@
 //! back. It decides nothing and awaits nothing while an account decides.
 
 mod clock;
+mod credentials;
 mod crowd;
 mod definitions;
 mod effects;
@@ -22,6 +23,7 @@ mod publish;
 mod random;
 mod requests;
 mod screen;
+mod servers;
 mod sleep;
 mod slots;
 mod start;

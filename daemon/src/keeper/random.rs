@@ -15,7 +15,12 @@ pub(super) fn bytes<const N: usize>() -> [u8; N] {
 
 /// What one login needs: 256 bit each (RFC 7636 §7.1, RFC 6749 §10.10).
 pub(super) fn entropy() -> Entropy {
-    Entropy { state: token(), nonce: token(), verifier: token(), path: URL_SAFE_NO_PAD.encode(bytes::<16>()) }
+    Entropy { state: token(), nonce: token(), verifier: token(), path: id() }
+}
+
+/// An id that was never used before: 128 bit.
+pub(super) fn id() -> String {
+    URL_SAFE_NO_PAD.encode(bytes::<16>())
 }
 
 fn token() -> Secret {

@@ -13,11 +13,13 @@ use super::definitions::Definitions;
 use super::errands::Errands;
 use super::handle::{Handle, View};
 use super::requests::Requests;
+use super::servers::Servers;
 use super::task::{Ears, Keeper};
 use super::vaulting::{Gate, Position, Return};
 use super::waiters::Waiters;
 use super::{files, keyring, network, notify, screen, sleep};
 use crate::http::Http;
+use crate::oauth::Heard;
 use crate::time::Boot;
 use crate::vault::{OpenError, Opener, Vault, VaultState};
 
@@ -56,6 +58,9 @@ pub fn start(places: Places, bus: zbus::Connection, hardening: BTreeMap<String, 
         .with_credentials(places.specifiers.credentials.clone());
     let proxy = tokenkeeper_config::Config::load(&places).keeper.ok().and_then(|keeper| keeper.proxy);
     let http = Http::new(proxy.as_ref().map(url::Url::as_str)).map_err(|e| StartError::Http(e.to_string()))?;
+    let (clock, servers) = (Clock::of_this_machine()?, Servers::default());
+    let hearer = servers.clone();
+    let http = http.heard_by(move |address, headers| hearer.hear(address, Heard::of(headers), clock.now().wall));
     let (reports, heard) = mpsc::unbounded_channel();
     let (notices, notes) = mpsc::unbounded_channel();
     let (in_flight, in_flight_watched) = watch::channel(false);
@@ -70,9 +75,10 @@ pub fn start(places: Places, bus: zbus::Connection, hardening: BTreeMap<String, 
 
     let mut keeper = Keeper {
         errands: Errands {
-            clock: Clock::of_this_machine()?,
+            clock,
             vault,
             http: Arc::new(http),
+            servers,
             crowd: Crowd::default(),
             reports: reports.clone(),
         },

@@ -6,7 +6,9 @@ use http::HeaderValue;
 use tokenkeeper_config::{ClientAuth, Definition};
 use zeroize::Zeroizing;
 
+use super::assertion::{self, Assertion};
 use super::form::Form;
+use super::signing_key::{SigningKey, Stamp};
 use super::wire::Metadata;
 use crate::secret::Secret;
 
@@ -18,6 +20,17 @@ pub struct Client<'a> {
     pub metadata: &'a Metadata,
     /// The client secret, if there is one.
     pub secret: Option<&'a Secret>,
+    /// The client's key, if there is one.
+    pub key: Option<Signer<'a>>,
+}
+
+/// A key, and what makes each of its signatures another one.
+#[derive(Clone, Copy)]
+pub struct Signer<'a> {
+    /// The key.
+    pub key: &'a SigningKey,
+    /// Gives the server's time and an id that was never used before, anew for every request.
+    pub stamp: &'a (dyn Fn() -> Stamp + Sync),
 }
 
 /// Why a request cannot be made. Each wants the configuration changed.
@@ -29,9 +42,17 @@ pub enum CannotAsk {
     /// The method wants a secret.
     #[error("`client_auth` wants a client secret and there is none: give one with `tokenkeeper secret {0}`")]
     NoSecret(String),
-    /// Not built yet.
-    #[error("`client_auth = \"private_key_jwt\"` is not supported yet")]
-    PrivateKeyJwt,
+    /// The method wants a key.
+    #[error("`client_auth` wants a key and there is none: set `private_key_file` of `{0}`")]
+    NoPrivateKey(String),
+    /// The key cannot sign by any algorithm that the server takes.
+    #[error("the key in `private_key_file` signs by {ours}, the server takes {theirs}")]
+    NoAlgorithm {
+        /// What the key can.
+        ours: String,
+        /// What the server's metadata list.
+        theirs: String,
+    },
     /// An audience or resource that the definition does not name: some servers burn the refresh token over it.
     #[error("`{0}` is not among the account's audiences and resources")]
     Undeclared(String),
@@ -53,8 +74,29 @@ pub(super) fn authenticate(client: &Client<'_>, form: &mut Form) -> Result<Optio
         }
         ClientAuth::Basic => Ok(Some(basic(&encoded(id.as_bytes()), &encoded(secret()?.reveal())))),
         ClientAuth::BasicRaw => Ok(Some(basic(id.as_bytes(), secret()?.reveal()))),
-        ClientAuth::PrivateKeyJwt => Err(CannotAsk::PrivateKeyJwt),
+        ClientAuth::PrivateKeyJwt => {
+            let assertion = assert(client)?;
+            form.set("client_id", id.as_bytes());
+            form.set("client_assertion_type", assertion::TYPE.as_bytes());
+            form.set("client_assertion", assertion.reveal());
+            Ok(None)
+        }
     }
+}
+
+fn assert(client: &Client<'_>) -> Result<Secret, CannotAsk> {
+    let definition = client.definition;
+    let Some(Signer { key, stamp }) = client.key else {
+        return Err(CannotAsk::NoPrivateKey(definition.name.to_string()));
+    };
+    let key_id = definition.private_key_id.clone().unwrap_or_else(|| key.thumbprint());
+    let assertion = Assertion {
+        algorithm: assertion::algorithm(key, client.metadata)?,
+        key_id: &key_id,
+        client_id: &definition.client_id,
+        audience: assertion::audience(definition.assertion_audience, client.metadata)?,
+    };
+    Ok(assertion::sign(key, &assertion, &stamp()))
 }
 
 /// The method: as defined, else none without a secret, else what the server lists. Of two the body, since servers

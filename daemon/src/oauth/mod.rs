@@ -11,9 +11,13 @@ pub mod metadata;
 pub mod authorize;
 pub mod redirect;
 
+pub mod assertion;
 mod client_auth;
 mod form;
+mod signing_key;
 pub mod token_request;
+
+mod heard;
 
 pub mod answer;
 mod body;
@@ -32,7 +36,9 @@ pub mod revoke;
 mod json;
 mod text;
 
-pub use client_auth::{CannotAsk, Client};
+pub use client_auth::{CannotAsk, Client, Signer};
+pub use heard::Heard;
+pub use signing_key::{NoKey, SigningKey, Stamp};
 pub use wire::{Answer, Fault, Granted, IdClaims, Metadata, Outcome, Request, Response, Sent};
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! When a server that did nothing wants to be asked again: `Retry-After` (RFC 9110 §10.2.3), else
 //! `x-ratelimit-reset` (Auth0: unix seconds), else a minute.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use http::HeaderMap;
 
+use super::heard::date;
 use crate::time::Wall;
 
 /// Where the server says nothing.
@@ -50,11 +51,6 @@ fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
     }
     let number: f64 = text.parse().ok()?;
     (number.is_finite() && number >= 0.0).then_some(number.ceil() as u64)
-}
-
-fn date(headers: &HeaderMap, name: &str) -> Option<u64> {
-    let date: SystemTime = httpdate::parse_http_date(headers.get(name)?.to_str().ok()?.trim()).ok()?;
-    Some(date.duration_since(UNIX_EPOCH).ok()?.as_secs())
 }
 
 #[cfg(test)]

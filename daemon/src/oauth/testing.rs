@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
-use tokenkeeper_config::{Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Switch};
+use tokenkeeper_config::{AssertionAudience, Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Switch};
 use url::Url;
 
 pub(crate) use super::corpus::Case;
-use super::{Metadata, Request, Response};
+use super::{Metadata, Request, Response, SigningKey};
 use crate::secret::Secret;
 
 /// An account at `https://as.example` with nothing out of the ordinary.
@@ -22,6 +24,8 @@ pub(crate) fn definition() -> Definition {
         client_auth: None,
         client_secret_file: None,
         private_key_file: None,
+        private_key_id: None,
+        assertion_audience: AssertionAudience::Issuer,
         scopes: vec!["openid".into(), "offline_access".into()],
         scope_separator: ' ',
         audience: None,
@@ -72,6 +76,27 @@ pub(crate) fn response(status: u16, body: &str) -> Response {
     let mut response = Response::new(secret(body));
     *response.status_mut() = StatusCode::from_u16(status).expect("a status");
     response
+}
+
+/// A private key of the tests' own, by its file's name.
+pub(crate) fn key(name: &str) -> SigningKey {
+    let pem = match name {
+        "p256" => include_bytes!("testdata/p256.pem").as_slice(),
+        "p256-sec1" => include_bytes!("testdata/p256-sec1.pem"),
+        "p384" => include_bytes!("testdata/p384.pem"),
+        "ed25519" => include_bytes!("testdata/ed25519.pem"),
+        "rsa" => include_bytes!("testdata/rsa.pem"),
+        "rsa-pkcs1" => include_bytes!("testdata/rsa-pkcs1.pem"),
+        other => panic!("no key `{other}`"),
+    };
+    SigningKey::from_pem(&Secret::copy_of(pem)).unwrap_or_else(|why| panic!("{name}: {why}"))
+}
+
+/// Header and claims of a compact JWS, unverified.
+pub(crate) fn signed(jws: &str) -> (serde_json::Value, serde_json::Value) {
+    let mut parts = jws.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).expect("base64url"));
+    let mut json = || serde_json::from_slice(&parts.next().expect("three parts")).expect("JSON");
+    (json(), json())
 }
 
 /// The form in a request's body.

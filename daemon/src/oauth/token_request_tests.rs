@@ -10,7 +10,7 @@ fn refreshed(
     secret_: Option<&Secret>,
     ask: TokenAsk<'_>,
 ) -> Result<Request, CannotAsk> {
-    refresh(&Client { definition, metadata, secret: secret_ }, &secret("rt-1"), ask)
+    refresh(&Client { definition, metadata, secret: secret_, key: None }, &secret("rt-1"), ask)
 }
 
 fn listing(methods: &[&str]) -> Metadata {
@@ -21,7 +21,7 @@ fn listing(methods: &[&str]) -> Metadata {
 #[test]
 fn a_code_is_redeemed_by_a_public_client() {
     let (definition, metadata) = (definition(), metadata());
-    let client = Client { definition: &definition, metadata: &metadata, secret: None };
+    let client = Client { definition: &definition, metadata: &metadata, secret: None, key: None };
     let request = code(&client, &secret("c/1"), &secret("v-1"), "http://127.0.0.1:4711/cb").expect("a request");
     assert_eq!(request.method(), "POST");
     assert_eq!(request.uri(), "https://as.example/token");
@@ -114,7 +114,7 @@ fn a_client_asks_on_its_own_account() {
     definition.scopes = vec!["read".into(), "offline_access".into()];
     let password = secret("s-1");
     let metadata = listing(&["client_secret_post"]);
-    let client = Client { definition: &definition, metadata: &metadata, secret: Some(&password) };
+    let client = Client { definition: &definition, metadata: &metadata, secret: Some(&password), key: None };
     let sent = form(&client_credentials(&client, TokenAsk::default()).expect("a request"));
     let expected = [
         ("grant_type", "client_credentials"),
@@ -130,14 +130,14 @@ fn a_client_asks_on_its_own_account() {
     assert_eq!(value(&sent, "scope"), Some("write"));
 }
 
-/// RFC 6749 §2.3.1 says to encode both parts first; `a:b%+ü` shows who did.
+/// A3: RFC 6749 §2.3.1 says to encode both parts first; `a:b %+ü` shows who did.
 #[test]
 fn basic_authentication_encodes_both_parts_first() {
     let mut definition = definition();
     definition.client_id = "my cli:1".into();
-    let password = secret("a:b%+ü");
+    let password = secret("a:b %+ü");
     for (method, expected) in
-        [(ClientAuth::Basic, "my+cli%3A1:a%3Ab%25%2B%C3%BC"), (ClientAuth::BasicRaw, "my cli:1:a:b%+ü")]
+        [(ClientAuth::Basic, "my+cli%3A1:a%3Ab+%25%2B%C3%BC"), (ClientAuth::BasicRaw, "my cli:1:a:b %+ü")]
     {
         definition.client_auth = Some(method);
         let request = refreshed(&definition, &metadata(), Some(&password), TokenAsk::default()).expect("a request");
@@ -192,7 +192,9 @@ fn what_cannot_be_asked_says_why() {
         assert!(refused.to_string().contains("tokenkeeper secret work"));
     }
     definition.client_auth = Some(ClientAuth::PrivateKeyJwt);
-    assert_eq!(refreshed(&definition, &metadata(), None, TokenAsk::default()).err(), Some(CannotAsk::PrivateKeyJwt));
+    let refused = refreshed(&definition, &metadata(), None, TokenAsk::default()).err().expect("no key");
+    assert_eq!(refused, CannotAsk::NoPrivateKey("work".into()));
+    assert!(refused.to_string().contains("private_key_file"));
     definition.client_auth = None;
     let none = Metadata { token_endpoint: None, ..metadata() };
     assert_eq!(refreshed(&definition, &none, None, TokenAsk::default()).err(), Some(CannotAsk::NoEndpoint("token")));

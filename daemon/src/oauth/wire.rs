@@ -60,6 +60,7 @@ pub struct Metadata {
     pub grant_types_supported: Option<Vec<String>>,
     pub code_challenge_methods_supported: Option<Vec<String>>,
     pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    pub token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
     pub id_token_signing_alg_values_supported: Option<Vec<String>>,
     /// The JWK set at `jwks_uri` (RFC 7517 §5) as JSON text, if it was fetched.
     pub keys: Option<String>,

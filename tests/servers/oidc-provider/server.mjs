@@ -1,8 +1,8 @@
 // The certified provider, strict: PKCE, refresh tokens that work once, reuse ends the grant.
-// Prints a line of JSON when it is ready, `{"issuer": …}`, and one for each event; ends when its standard input does.
+// Prints a line of JSON when it is ready, `{"issuer": …, "keys": {client: its private key in PEM}}`, and one for each event; ends when its standard input does.
 import { createServer } from 'node:http';
 import { randomBytes } from 'node:crypto';
-import { exportJWK, generateKeyPair } from 'jose';
+import { calculateJwkThumbprint, exportJWK, exportPKCS8, generateKeyPair } from 'jose';
 import Provider, { errors } from 'oidc-provider';
 
 // It warns that its store and its pages are for development, which is what they are for here.
@@ -14,7 +14,31 @@ const resources = {
 
 const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
-async function configuration() {
+// Clients that sign who they are, one for each algorithm; and one whose secret is hard to write down (RFC 6749 §2.3.1).
+const signs = ['ES256', 'ES384', 'RS256', 'PS256', 'EdDSA'];
+const grants = ['authorization_code', 'refresh_token', 'client_credentials'];
+
+async function confidential() {
+  const keys = {};
+  const clients = [
+    { client_id: 'robot-basic', token_endpoint_auth_method: 'client_secret_basic', client_secret: 'a:b %+/c' },
+  ];
+  for (const alg of signs) {
+    const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
+    const jwk = await exportJWK(publicKey);
+    keys[`robot-${alg}`] = await exportPKCS8(privateKey);
+    clients.push({
+      client_id: `robot-${alg}`,
+      token_endpoint_auth_method: 'private_key_jwt',
+      token_endpoint_auth_signing_alg: alg,
+      jwks: { keys: [{ ...jwk, kid: await calculateJwkThumbprint(jwk) }] },
+    });
+  }
+  const native = { application_type: 'native', grant_types: grants, redirect_uris: ['http://127.0.0.1/callback'] };
+  return { keys, clients: clients.map((client) => ({ ...native, ...client })) };
+}
+
+async function configuration(others) {
   const { privateKey } = await generateKeyPair('RS256', { extractable: true });
   return {
     clients: [
@@ -25,6 +49,7 @@ async function configuration() {
         grant_types: ['authorization_code', 'refresh_token'],
         redirect_uris: ['http://127.0.0.1/callback', 'http://[::1]/callback'], // on any port: RFC 8252 §7.3
       },
+      ...others,
     ],
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
     findAccount: (_context, id) => ({
@@ -33,9 +58,11 @@ async function configuration() {
     }),
     cookies: { keys: [randomBytes(32).toString('hex')] },
     jwks: { keys: [{ ...(await exportJWK(privateKey)), use: 'sig', alg: 'RS256' }] },
+    enabledJWA: { clientAuthSigningAlgValues: signs },
     rotateRefreshToken: true,
-    ttl: { AccessToken: 3600, IdToken: 3600, RefreshToken: 86400, Grant: 86400, Session: 86400, Interaction: 600 },
+    ttl: { AccessToken: 3600, ClientCredentials: 600, IdToken: 3600, RefreshToken: 86400, Grant: 86400, Session: 86400, Interaction: 600 },
     features: {
+      clientCredentials: { enabled: true },
       devInteractions: { enabled: true }, // its own pages for signing in and allowing
       revocation: { enabled: true },
       resourceIndicators: {
@@ -77,10 +104,11 @@ function tellExchanges(provider) {
 const server = createServer();
 server.listen(0, '127.0.0.1', async () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
-  const provider = new Provider(issuer, await configuration());
+  const { keys, clients } = await confidential();
+  const provider = new Provider(issuer, await configuration(clients));
   tellEvents(provider);
   tellExchanges(provider);
   server.on('request', provider.callback());
-  print({ issuer });
+  print({ issuer, keys });
 });
 process.stdin.resume().on('end', () => process.exit());

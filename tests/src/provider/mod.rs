@@ -21,6 +21,7 @@ use crate::world::{PATIENCE, World};
 pub struct Provider {
     make: Make,
     issuer: String,
+    keys: Value,
     events: watch::Sender<Vec<Value>>,
     _child: Child,
 }
@@ -43,6 +44,7 @@ impl Provider {
         let mut lines = BufReader::new(child.stdout.take().expect("it was piped")).lines();
         let first = next(&mut lines).await.expect("it says where it listens");
         let issuer = first["issuer"].as_str().expect("its address").to_owned();
+        let keys = first["keys"].clone();
         let events = watch::Sender::new(Vec::new());
         let sink = events.clone();
         tokio::spawn(async move {
@@ -50,12 +52,17 @@ impl Provider {
                 sink.send_modify(|events| events.push(event));
             }
         });
-        Self { make, issuer, events, _child: child }
+        Self { make, issuer, keys, events, _child: child }
     }
 
     /// Its issuer.
     pub fn issuer(&self) -> &str {
         &self.issuer
+    }
+
+    /// The private key, in PEM, of a client that signs who it is.
+    pub fn key(&self, client: &str) -> &str {
+        self.keys[client].as_str().unwrap_or_else(|| panic!("the server has no key of `{client}`"))
     }
 
     /// What happened at the server so far, by its events' names.
