@@ -1,6 +1,6 @@
 //! The server's life: start, what its handlers share, what a test may say to it while it runs.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -83,6 +83,9 @@ impl Shared {
     }
 }
 
+/// Where a server listens that is not told.
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 /// A running server. It stops when this is dropped.
 pub struct Idp {
     shared: Arc<Shared>,
@@ -93,23 +96,35 @@ pub struct Idp {
 impl Idp {
     /// Starts on a free port of 127.0.0.1, with a ledger in memory.
     pub async fn start(settings: Settings) -> Self {
-        Self::listen(settings, 0, Ledger::in_memory(), None).await.expect("a loopback port is free")
+        Self::start_on(settings, LOOPBACK).await
+    }
+
+    /// Starts on a free port of an address.
+    pub async fn start_on(settings: Settings, address: IpAddr) -> Self {
+        let free = SocketAddr::new(address, 0);
+        Self::listen(settings, free, Ledger::in_memory(), None).await.expect("a loopback port is free")
     }
 
     /// Starts with TLS. The certificate must be good for `localhost`, which is then the issuer's host.
     pub async fn start_tls(settings: Settings, tls: TlsAcceptor) -> Self {
-        Self::listen(settings, 0, Ledger::in_memory(), Some(tls)).await.expect("a loopback port is free")
+        let free = SocketAddr::new(LOOPBACK, 0);
+        Self::listen(settings, free, Ledger::in_memory(), Some(tls)).await.expect("a loopback port is free")
     }
 
     /// Starts on a given port (0 = any), with a ledger that is synced to a file if one is named.
     pub async fn start_at(settings: Settings, port: u16, ledger: Option<&Path>) -> std::io::Result<Self> {
         let ledger = ledger.map_or_else(|| Ok(Ledger::in_memory()), Ledger::at)?;
-        Self::listen(settings, port, ledger, None).await
+        Self::listen(settings, SocketAddr::new(LOOPBACK, port), ledger, None).await
     }
 
-    async fn listen(settings: Settings, port: u16, ledger: Ledger, tls: Option<TlsAcceptor>) -> std::io::Result<Self> {
+    async fn listen(
+        settings: Settings,
+        address: SocketAddr,
+        ledger: Ledger,
+        tls: Option<TlsAcceptor>,
+    ) -> std::io::Result<Self> {
         keys::keys();
-        let tcp = TcpListener::bind(("127.0.0.1", port)).await?;
+        let tcp = TcpListener::bind(address).await?;
         let address = tcp.local_addr()?;
         let base =
             if tls.is_some() { format!("https://localhost:{}", address.port()) } else { format!("http://{address}") };
