@@ -102,7 +102,7 @@ async fn the_shell_sees_the_same() {
     assert_eq!(out, format!("{}\n", token.as_str()), "{err}");
 }
 
-/// "Rotation Overlap Period": the token of a lost answer is sent once more, and brings a new one.
+/// S6: "Rotation Overlap Period": the token of a lost answer is sent once more, and brings a new one.
 #[tokio::test]
 async fn with_an_overlap_a_lost_answer_costs_nothing() {
     let idp = Idp::start(Settings { rotation: Rotation::window(30.0), ..Settings::auth0() }).await;
@@ -119,7 +119,7 @@ async fn with_an_overlap_a_lost_answer_costs_nothing() {
     assert_eq!(idp.ledger().count(|event| matches!(event, Event::Reused { .. })), 0);
 }
 
-/// Without one the good token is served on, the lost one is tried once when nothing else is left, and then a person is asked.
+/// S6: without one the good token is served on, the lost one is tried once when nothing else is left, and then a person is asked.
 #[tokio::test]
 async fn without_an_overlap_a_lost_answer_ends_the_login_once_and_says_why() {
     let idp = Idp::start(Settings::auth0()).await;

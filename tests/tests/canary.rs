@@ -41,6 +41,7 @@ async fn a_day(idp: &Idp) -> World {
     world
 }
 
+/// A5: with the loudest log, over a login, refreshes, faults and a restart.
 #[tokio::test]
 async fn no_secret_is_in_log_arguments_environment_or_files() {
     let idp = Idp::start(Settings::default()).await;
@@ -60,6 +61,7 @@ async fn no_secret_is_in_log_arguments_environment_or_files() {
     }
 }
 
+/// A5: nor can anybody make the keeper write its memory down.
 #[tokio::test]
 async fn a_core_dump_is_refused() {
     if rustix::process::geteuid().is_root() {
@@ -96,6 +98,7 @@ async fn as_nobody(test: &str) {
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
 }
 
+/// A5: who records the bus sees that a token was given, and to whom, and not the token.
 #[tokio::test]
 async fn a_bus_monitor_sees_no_sent_token() {
     let idp = Idp::start(Settings::default()).await;

@@ -13,6 +13,7 @@ use tokenkeeper_tests::world::{PATIENCE, World, account_as};
 
 const DAY: i64 = 24 * 3600;
 
+/// S6: the server rotated and its answer was lost: what it allows is asked for, once more or again and again, and no more.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_cut_after_the_commit_costs_a_login_only_at_a_strict_server() {
     for class in Class::ALL {
@@ -110,6 +111,7 @@ async fn a_clock_that_jumps_a_day_serves_no_expired_token_and_loses_nothing() {
     }
 }
 
+/// S5: callers who want different tokens of one login take turns.
 #[tokio::test(flavor = "multi_thread")]
 async fn three_audiences_of_one_login_are_never_in_flight_at_once() {
     let audiences = ["https://a.example", "https://b.example", "https://c.example"];

@@ -71,7 +71,7 @@ async fn a_login_lives(make: Make, kind: Kind, name: &str) {
     assert_eq!(denied.name(), Some(tokenkeeper::wire::ErrorName::LoginRequired));
 }
 
-/// The server ends the family of a token that comes twice: that may only ever be one whose answer had not reached the
+/// S6: the server ends the family of a token that comes twice: that may only ever be one whose answer had not reached the
 /// disk. A sixth of `TOKENKEEPER_KILLS` (5 unless told); `TOKENKEEPER_SEED` replays one run's moments.
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_nine_never_makes_it_end_a_login_whose_successor_was_durable() {

@@ -20,7 +20,7 @@ const ROUNDS: usize = 20;
 /// How soon after the server's answer a watcher has the new token.
 const SOON: Duration = Duration::from_millis(50);
 
-/// From the answer's last byte, by the server's ledger, to the token in everybody's hands. Other people's programs can delay any
+/// S4: from the answer's last byte, by the server's ledger, to the token in everybody's hands. Other people's programs can delay any
 /// single round; a delay of the keeper's own would be in all of them. So the best round counts, and where even a caller
 /// who waits is not answered in time, what it took.
 #[tokio::test(flavor = "multi_thread")]
