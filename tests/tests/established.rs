@@ -109,6 +109,24 @@ async fn a_machine_asks_as_openid_client_does() {
     compare(&ours, &theirs, "machine");
 }
 
+#[tokio::test]
+async fn a_code_is_polled_for_as_openid_client_does() {
+    let Some(oracle) = Oracle::find() else { return };
+    let (idp, world) = account(ClientAuth::None, &format!("audience = \"{AUDIENCE}\"\n")).await;
+    let login = world.account("work").await.login(LoginOptions::new().flow("device")).await.expect("a code comes");
+    login.request.wait().await.expect("the server's person allows at once");
+    let (begun, polls) = (idp.asked("/oauth/device/code"), idp.asked("/oauth/token"));
+    let ([begun], [poll]) = (begun.as_slice(), polls.as_slice()) else { panic!("two requests: {begun:?} {polls:?}") };
+    let ours = [("device", Seen::of(begun)), ("device_poll", Seen::of(poll))];
+    let params = json!([["scope", begun.field("scope")], ["audience", AUDIENCE]]);
+    let device = json!({
+        "device_code": poll.field("device_code"), "user_code": "A", "verification_uri": idp.base(), "expires_in": 9,
+        "interval": 0.01,
+    });
+    let calls = [json!({"call": "device", "params": params}), json!({"call": "device_poll", "device": device})];
+    compare(&ours, &oracle.ask(&idp, ClientAuth::None, &calls).await, "device");
+}
+
 /// A server with one client, and an account that is it.
 async fn account(auth: ClientAuth, more: &str) -> (Idp, World) {
     let client = match auth {
