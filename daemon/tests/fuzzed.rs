@@ -64,6 +64,11 @@ fn token_answers() {
 }
 
 #[test]
+fn device_answers() {
+    run(&seeds("device_answer"), fuzz::device_answer);
+}
+
+#[test]
 fn metadata_documents() {
     run(&seeds("metadata"), fuzz::metadata);
 }
@@ -101,6 +106,11 @@ fn configurations() {
 #[test]
 fn options_of_calls() {
     run(&seeds("options"), fuzz::options);
+}
+
+#[test]
+fn questions_at_the_door() {
+    run(&seeds("door"), fuzz::door);
 }
 
 #[test]

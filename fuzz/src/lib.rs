@@ -3,16 +3,19 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use http::{HeaderValue, Response, StatusCode};
 use tokenkeeper_config::{
     AssertionAudience, Config, Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Specifiers, Switch,
 };
 use tokenkeeperd::oauth::answer::{self, AnswerContext, Kind};
+use tokenkeeperd::oauth::device::{self, Polled};
 use tokenkeeperd::oauth::id_token::{self, Expected};
 use tokenkeeperd::oauth::{Fault, Outcome, keys, metadata, redirect};
 use tokenkeeperd::secret::Secret;
 use tokenkeeperd::time::Wall;
+use url::Url;
 
 const NOW: Wall = Wall(1_792_567_680_000);
 const HOST: &str = "as.example";
@@ -21,27 +24,8 @@ const CANARY: &str = "rt-canary";
 
 /// A token endpoint's answer: a byte of status, one of form, two short header values, the body.
 pub fn token_answer(data: &[u8]) {
-    let [status, shape, rest @ ..] = data else { return };
-    let statuses = [200, 201, 204, 302, 307, 400, 401, 403, 404, 405, 408, 410, 429, 500, 502, 503, 504, 511];
-    let status = StatusCode::from_u16(statuses[usize::from(*status) % statuses.len()]).expect("a status");
-    let (content_type, rest) = split(rest);
-    let (retry_after, body) = split(rest);
-    let definition = Definition { token_path: (shape & 1 == 1).then(|| "authed_user".to_owned()), ..definition() };
-
-    let sent = if shape & 2 == 2 {
-        Err(Fault::Broken { status, partial: Secret::copy_of(body), why: format!("{HOST} broke off") })
-    } else {
-        let mut response = Response::new(Secret::copy_of(body));
-        *response.status_mut() = status;
-        for (name, value) in
-            [("content-type", content_type), ("retry-after", retry_after), ("x-ratelimit-reset", retry_after)]
-        {
-            if let Ok(value) = HeaderValue::from_bytes(value) {
-                response.headers_mut().insert(name, value);
-            }
-        }
-        Ok(response)
-    };
+    let Some(Told { status, is_cut, is_nested, sent }) = told(data) else { return };
+    let definition = Definition { token_path: is_nested.then(|| "authed_user".to_owned()), ..definition() };
     let sent_token = Secret::from(CANARY.to_owned());
     let context =
         AnswerContext { definition: &definition, host: HOST, kind: Kind::Refresh, wall: NOW, secrets: &[&sent_token] };
@@ -66,7 +50,7 @@ pub fn token_answer(data: &[u8]) {
         }
         Outcome::Ended { why } => {
             assert!(!status.is_server_error() && !status.is_redirection(), "a {status} is never a logout");
-            assert!(shape & 2 == 0, "what broke off is never a logout");
+            assert!(!is_cut, "what broke off is never a logout");
             fit_for_people(&why);
         }
         Outcome::NotSent { .. } => panic!("it was sent"),
@@ -80,6 +64,34 @@ pub fn token_answer(data: &[u8]) {
         | Outcome::Unexplained { why }
         | Outcome::Drift { why } => fit_for_people(&why),
         Outcome::Nonce { nonce } => assert!(!nonce.is_empty()),
+    }
+}
+
+/// The answers of the device flow, in the same form: to the request for a code, then to a poll.
+pub fn device_answer(data: &[u8]) {
+    let (definition, code) = (definition(), Secret::from(CANARY.to_owned()));
+    let secrets = [&code];
+    let of = |kind| AnswerContext { definition: &definition, host: HOST, kind, wall: NOW, secrets: &secrets };
+    let Some(Told { sent, status, .. }) = told(data) else { return };
+    match device::read(sent, &of(Kind::DeviceAuthorization)) {
+        Ok(authorization) => {
+            assert!(status.is_success() && !authorization.device_code.is_empty());
+            fit_for_people(&authorization.user_code);
+            let complete = authorization.verification_uri_complete;
+            [Some(authorization.verification_uri), complete].iter().flatten().for_each(fit_to_visit);
+            assert!((1..=3600).contains(&authorization.expires_in.as_secs()));
+            assert!((1..=300).contains(&authorization.interval.as_secs()));
+        }
+        Err(Outcome::Granted(_)) => assert!(status.is_success()),
+        Err(_) => {}
+    }
+    let Some(Told { sent, is_cut, .. }) = told(data) else { return };
+    match device::polled(sent, Duration::from_secs(5), &of(Kind::Device)) {
+        Polled::Pending { interval, quiet } => {
+            assert!(!is_cut && (5..=300).contains(&interval.as_secs()));
+            assert!(quiet.is_none_or(|quiet| quiet.as_secs() <= 86_400));
+        }
+        Polled::Answered(_) => {}
     }
 }
 
@@ -99,8 +111,7 @@ pub fn metadata(data: &[u8]) {
                 &metadata.jwks_uri,
             ];
             for url in endpoints.into_iter().flatten() {
-                assert!(url.scheme() == "https" || url.scheme() == "http" && url.domain().is_none());
-                assert!(url.has_host() && url.fragment().is_none() && url.username().is_empty());
+                fit_to_visit(url);
                 // Whatever is believed can be asked.
                 let _ = metadata::request(url);
             }
@@ -161,7 +172,6 @@ pub fn id_token(data: &[u8]) {
     }
 }
 
-/// One line, bounded, without the token that was sent.
 /// A record of the vault.
 pub fn vault_record(data: &[u8]) {
     tokenkeeperd::vault::fuzzed::record(data);
@@ -180,6 +190,11 @@ pub fn vault_sink(data: &[u8]) {
 /// The options of a call.
 pub fn options(data: &[u8]) {
     tokenkeeperd::dbus::fuzzed_options(data);
+}
+
+/// A question at the keeper's own socket.
+pub fn door(data: &[u8]) {
+    tokenkeeperd::dbus::fuzzed_question(data);
 }
 
 /// The head of a request to the loopback listener.
@@ -212,10 +227,49 @@ pub fn config(data: &[u8]) {
     }
 }
 
+/// An address that a server gave, and that is asked or shown.
+fn fit_to_visit(url: &Url) {
+    assert!(url.scheme() == "https" || url.scheme() == "http" && url.domain().is_none(), "{url}");
+    assert!(url.has_host() && url.fragment().is_none() && url.username().is_empty(), "{url}");
+}
+
+/// One line, bounded, without the token that was sent.
 fn fit_for_people(sentence: &str) {
     assert!(!sentence.is_empty() && sentence.len() < 4096, "{} bytes", sentence.len());
     assert!(!sentence.chars().any(char::is_control), "{sentence:?}");
     assert!(!sentence.contains(CANARY), "{sentence:?}");
+}
+
+/// What a server said, or how it broke off.
+struct Told {
+    status: StatusCode,
+    is_cut: bool,
+    is_nested: bool,
+    sent: Result<Response<Secret>, Fault>,
+}
+
+/// A byte of status, one of form, two short header values, the body.
+fn told(data: &[u8]) -> Option<Told> {
+    let [status, shape, rest @ ..] = data else { return None };
+    let statuses = [200, 201, 204, 302, 307, 400, 401, 403, 404, 405, 408, 410, 429, 500, 502, 503, 504, 511];
+    let status = StatusCode::from_u16(statuses[usize::from(*status) % statuses.len()]).expect("a status");
+    let (is_nested, is_cut) = (shape & 1 == 1, shape & 2 == 2);
+    let (content_type, rest) = split(rest);
+    let (retry_after, body) = split(rest);
+    if is_cut {
+        let fault = Fault::Broken { status, partial: Secret::copy_of(body), why: format!("{HOST} broke off") };
+        return Some(Told { status, is_cut, is_nested, sent: Err(fault) });
+    }
+    let mut response = Response::new(Secret::copy_of(body));
+    *response.status_mut() = status;
+    for (name, value) in
+        [("content-type", content_type), ("retry-after", retry_after), ("x-ratelimit-reset", retry_after)]
+    {
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    Some(Told { status, is_cut, is_nested, sent: Ok(response) })
 }
 
 /// A piece of at most 63 bytes, its length before it.

@@ -23,7 +23,7 @@ use super::fault::Fault;
 use super::options;
 use super::serve::Serving;
 use crate::account::{Denied, Served};
-use crate::keeper::Handle;
+use crate::keeper::{Handle, Wanted};
 
 /// How many programs may stand in the door. Whoever comes then asks on the bus, so nobody can keep others out.
 const MOST: usize = 64;
@@ -109,17 +109,22 @@ async fn read(stream: &mut UnixStream) -> io::Result<String> {
 }
 
 async fn answer(question: &str, keeper: &Handle) -> Result<Served, Fault> {
+    let (account, wanted) = understood(question)?;
+    let served = keeper.token(&account, wanted).await?;
+    match served.token.reveal_str() {
+        Some(_) => Ok(served),
+        None => Err(Denied::Failed("the server's token is no text".into()).into()),
+    }
+}
+
+fn understood(question: &str) -> Result<(AccountName, Wanted), Fault> {
     let not_understood = || Fault::new(ErrorName::NotSupported, "this version does not understand the question");
     let (door::GREETING, pairs) = Lines::read(question).ok_or_else(not_understood)? else {
         return Err(not_understood());
     };
     let [(door::ACCOUNT, account), options @ ..] = pairs.as_slice() else { return Err(not_understood()) };
-    let account: AccountName = account.parse().map_err(|_| Fault::no_account(account))?;
-    let served = keeper.token(&account, options::wanted_in_lines(options)?).await?;
-    match served.token.reveal_str() {
-        Some(_) => Ok(served),
-        None => Err(Denied::Failed("the server's token is no text".into()).into()),
-    }
+    let account = account.parse().map_err(|_| Fault::no_account(account))?;
+    Ok((account, options::wanted_in_lines(options)?))
 }
 
 fn granted(served: &Served) -> Zeroizing<Vec<u8>> {
@@ -146,4 +151,26 @@ fn refused(fault: &Fault) -> Zeroizing<Vec<u8>> {
     lines.add(door::NAME, fault.name());
     lines.add(door::MESSAGE, fault.message().replace('\n', " "));
     Zeroizing::new((lines.into_text() + "\n").into_bytes())
+}
+
+/// What the fuzz target calls: a question as a program may send it. Nothing else uses it.
+///
+/// # Panics
+/// When something is taken that must not be, or the answer is not two paragraphs of lines.
+pub fn fuzzed(data: &[u8]) {
+    let Ok(question) = std::str::from_utf8(data) else { return };
+    match understood(question) {
+        Ok((_, wanted)) => {
+            options::assert_bounded(&wanted);
+            assert!(question.starts_with(door::GREETING));
+        }
+        Err(fault) => {
+            let answer = refused(&fault);
+            let text = std::str::from_utf8(&answer).expect("text");
+            let head = text.strip_suffix("\n\n").expect("an empty line ends it");
+            let (first, pairs) = Lines::read(head).expect("lines");
+            assert_eq!((first, pairs.len()), (door::REFUSED, 2), "{head:?}");
+            assert!(answer.len() <= door::MOST, "the other end would not read {} bytes", answer.len());
+        }
+    }
 }

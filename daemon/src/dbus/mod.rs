@@ -22,6 +22,8 @@ mod sink;
 mod trace;
 
 #[doc(hidden)]
+pub use door::fuzzed as fuzzed_question;
+#[doc(hidden)]
 pub use options::fuzzed as fuzzed_options;
 pub use serve::{Serving, serve};
 pub use trace::LogLevel;
