@@ -14,6 +14,8 @@ use rustix::thread::{no_new_privs, set_no_new_privs};
 
 use tokenkeeper_config::Value;
 
+use crate::secret::arena;
+
 /// Variables that would send a refresh token elsewhere or make another certificate good. Nothing here reads them; those
 /// that are set are reported, so that nobody wonders why they do nothing.
 const IGNORED: &[&str] = &[
@@ -85,12 +87,26 @@ fn report() -> Result<Report, String> {
         ("no_root".into(), Value::Flag(!geteuid().is_root())),
         ("umask".into(), Value::Text(format!("{:03o}", mask.bits()))),
     ]);
+    let arena = flags_of_arena();
+    for (name, flag) in [("locked_memory", "lo"), ("keys_not_dumped", "dd")] {
+        report.insert(name.into(), Value::Flag(arena.iter().any(|known| known == flag)));
+    }
     let set = |name: &&&str| std::env::var_os(name).is_some();
     let ignored: Vec<_> = IGNORED.iter().filter(set).map(|name| (*name).to_owned()).collect();
     if !ignored.is_empty() {
         report.insert("ignored_environment".into(), Value::List(ignored));
     }
     Ok(report)
+}
+
+/// What the kernel does with the memory that keys lie in: the two-letter words of proc_pid_smaps(5).
+fn flags_of_arena() -> Vec<String> {
+    let Some(place) = arena::place() else { return Vec::new() };
+    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap_or_default();
+    let head = format!("{:x}-{:x} ", place.start, place.end);
+    let own = maps.lines().skip_while(|line| !line.starts_with(&head));
+    let flags = own.filter_map(|line| line.strip_prefix("VmFlags:")).next().unwrap_or_default();
+    flags.split_whitespace().map(str::to_owned).collect()
 }
 
 fn failed(what: &'static str) -> impl FnOnce(rustix::io::Errno) -> String {
@@ -105,7 +121,7 @@ mod tests {
     #[test]
     fn the_kernel_confirms_every_protection() {
         let report = early(true).expect("an ordinary process can be hardened");
-        for held in ["not_dumpable", "no_core", "no_new_privs"] {
+        for held in ["not_dumpable", "no_core", "no_new_privs", "keys_not_dumped"] {
             assert_eq!(report[held], Value::Flag(true), "{held}");
         }
         assert_eq!(report["umask"], Value::Text("077".into()));

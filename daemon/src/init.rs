@@ -61,7 +61,7 @@ fn read_passphrase(file: Option<&Path>) -> Result<Secret, String> {
     let passphrase = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     match passphrase.len() as u64 {
         0 => Err("the passphrase is empty: give one on stdin or with --passphrase-file".into()),
-        1..=PASSPHRASE_LIMIT => Ok(Secret::copy_of(passphrase)),
+        1..=PASSPHRASE_LIMIT => Ok(Secret::locked_copy_of(passphrase)),
         _ => Err("the passphrase is over 4096 bytes".into()),
     }
 }

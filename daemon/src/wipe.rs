@@ -1,7 +1,7 @@
 //! A heap that forgets: every block is overwritten when it is freed. `Secret` wipes itself; this is for the copies that
 //! libraries make on the way (a decoded query, a parser's string, a TLS buffer) and never think of again.
 //!
-//! One of two files with `unsafe` (`keeper/fd.rs` is the other): an allocator cannot be written without it. It adds a
+//! One of three files with `unsafe` (`keeper/fd.rs` and `secret/arena.rs` are the others): an allocator cannot be written without it. It adds a
 //! wipe to the system's allocator and nothing else. `realloc` is left to its default, which allocates, copies and frees
 //! by the methods below: the system's own might move a block and leave the old bytes behind.
 #![allow(unsafe_code, reason = "an allocator cannot be written without it")]

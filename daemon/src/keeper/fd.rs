@@ -1,5 +1,6 @@
-//! Waiting for a descriptor of ours to become readable. One of two files with `unsafe` (`wipe.rs` is the other): tokio
-//! cannot prove that what it is given stays open; an `OwnedFd` that nobody else ever sees does.
+//! Waiting for a descriptor of ours to become readable. One of three files with `unsafe` (`wipe.rs` and
+//! `secret/arena.rs` are the others): tokio cannot prove that what it is given stays open; an `OwnedFd` that nobody else
+//! ever sees does.
 
 use std::io;
 use std::os::fd::OwnedFd;

@@ -46,7 +46,7 @@ impl Form {
                 body.extend_from_slice(piece.as_bytes());
             }
         }
-        Secret::copy_of(&body)
+        Secret::locked_copy_of(&body)
     }
     /// Bytes that are enough if every byte is escaped.
     fn room(&self) -> usize {

@@ -29,7 +29,7 @@ const PEEK_LIMIT: usize = 64 * 1024;
 /// The refresh token, where the definition says it is, else at the top.
 pub(super) fn refresh_token(fields: &Json, definition: &Definition) -> Option<Secret> {
     let nested = holder(fields, definition).and_then(|holder| holder.text("refresh_token"));
-    nested.or_else(|| fields.text("refresh_token")).map(|token| Secret::copy_of(token.as_bytes()))
+    nested.or_else(|| fields.text("refresh_token")).map(|token| Secret::locked_copy_of(token.as_bytes()))
 }
 
 /// Every token in the answer, to keep them out of sentences.

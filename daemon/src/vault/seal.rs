@@ -9,6 +9,8 @@ use sha2::{Digest, Sha256};
 use tokenkeeper_config::Definition;
 use zeroize::Zeroizing;
 
+use crate::secret::Secret;
+
 /// What a grant is bound to: SHA-256 of {issuer, client id, token endpoint as configured}. A config edited to send a
 /// refresh token elsewhere has another binding and cannot open it.
 pub type Binding = [u8; 32];
@@ -45,8 +47,8 @@ pub(super) enum Kind {
     Slot,
 }
 
-/// A 32-byte key: the vault key or a slot's. Wiped when dropped.
-pub(super) struct Key(Box<Zeroizing<[u8; 32]>>);
+/// A 32-byte key: the vault key or a slot's.
+pub(super) struct Key(Secret);
 
 /// Everything a sealed blob belongs to.
 pub(super) struct Context<'a> {
@@ -133,19 +135,16 @@ pub(super) fn seal(key: &Key, nonce: [u8; NONCE], context: &Context<'_>, plainte
 }
 
 /// Opens what [`seal`] made in the same context.
-pub(super) fn open(key: &Key, context: &Context<'_>, blob: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unsealable> {
+pub(super) fn open(key: &Key, context: &Context<'_>, blob: &[u8]) -> Result<Secret, Unsealable> {
     let (nonce, rest) = blob.split_first_chunk::<NONCE>().ok_or(Unsealable::Short)?;
     let (ciphertext, tag) = rest.split_last_chunk::<TAG>().ok_or(Unsealable::Short)?;
-    let mut plaintext = Zeroizing::new(ciphertext.to_vec());
-    cipher(key)
-        .decrypt_inout_detached(
-            &XNonce::from(*nonce),
-            &context.encode(),
-            plaintext.as_mut_slice().into(),
-            &(*tag).into(),
-        )
-        .map_err(|_| Unsealable::Seal)?;
-    Ok(plaintext)
+    let mut opened = Ok(());
+    let plaintext = Secret::locked(ciphertext.len(), |room| {
+        room.copy_from_slice(ciphertext);
+        opened =
+            cipher(key).decrypt_inout_detached(&XNonce::from(*nonce), &context.encode(), room.into(), &(*tag).into());
+    });
+    opened.map(|()| plaintext).map_err(|_| Unsealable::Seal)
 }
 
 /// The class that holds a body of this length.
@@ -244,23 +243,22 @@ impl Kind {
 impl Key {
     /// From exactly 32 bytes.
     pub(super) fn from_slice(bytes: &[u8]) -> Option<Self> {
-        let mut key = Self(Box::new(Zeroizing::new([0; 32])));
-        (bytes.len() == 32).then(|| {
-            key.0.copy_from_slice(bytes);
-            key
-        })
+        (bytes.len() == 32).then(|| Self(Secret::locked_copy_of(bytes)))
     }
 
     /// From the system's randomness.
     pub(super) fn random() -> Self {
-        let mut key = Self(Box::new(Zeroizing::new([0; 32])));
-        fill(key.0.as_mut_slice());
-        key
+        Self::made(fill)
+    }
+
+    /// Made by `fill` where it stays.
+    pub(super) fn made(fill: impl FnOnce(&mut [u8])) -> Self {
+        Self(Secret::locked(32, fill))
     }
 
     /// The bytes, to wrap them or to derive them.
     pub(super) fn reveal(&self) -> &[u8; 32] {
-        &self.0
+        self.0.reveal().try_into().expect("a key has 32 bytes")
     }
 }
 
@@ -288,7 +286,7 @@ mod tests {
     fn opens_only_where_it_belongs() {
         let key = Key::from_slice(&[1; 32]).expect("32 bytes");
         let blob = seal(&key, [9; NONCE], &context(&[2; 32]), b"rt-1");
-        assert_eq!(open(&key, &context(&[2; 32]), &blob).as_deref().map(Vec::as_slice), Ok(b"rt-1".as_slice()));
+        assert_eq!(open(&key, &context(&[2; 32]), &blob).map(|token| token.same_as(b"rt-1")), Ok(true));
 
         let same = context(&[2; 32]);
         let others = [

@@ -2,7 +2,6 @@
 //! the vault key itself, wrapped for a slot.
 
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use super::db::{Row, SlotRow};
 use super::record::{GrantBody, decode_tokens, encode_tokens};
@@ -47,7 +46,7 @@ impl Sealer {
     }
 
     pub(super) fn open_grant(&self, account: &str, row: &Row) -> Result<GrantBody, Unsealable> {
-        Ok(GrantBody::decode(&self.open_row(account, row)?)?)
+        Ok(GrantBody::decode(self.open_row(account, row)?.reveal())?)
     }
 
     pub(super) fn seal_tokens(
@@ -61,7 +60,7 @@ impl Sealer {
     }
 
     pub(super) fn open_tokens(&self, account: &str, row: &Row) -> Result<Vec<StoredToken>, Unsealable> {
-        Ok(decode_tokens(&self.open_row(account, row)?)?)
+        Ok(decode_tokens(self.open_row(account, row)?.reveal())?)
     }
 
     /// A client secret belongs to its account and to no endpoint: it may be put in before the definition is complete.
@@ -70,7 +69,7 @@ impl Sealer {
     }
 
     pub(super) fn open_client_secret(&self, account: &str, row: &Row) -> Result<Secret, Unsealable> {
-        Ok(Secret::copy_of(&self.open_row(account, row)?))
+        self.open_row(account, row)
     }
 
     /// Version, generation, then the sealed token. It is not padded: it lies inside a padded record.
@@ -92,7 +91,7 @@ impl Sealer {
         let (generation, blob) = rest.split_first_chunk::<8>().ok_or(Unsealable::Short)?;
         let context = self.context(Kind::RefreshToken, account, u64::from_le_bytes(*generation), 0, binding);
         match (open(&self.key, &context, blob), &self.former) {
-            (Ok(token), _) => Ok(Secret::copy_of(&token)),
+            (Ok(token), _) => Ok(token),
             (Err(_), Some(former)) => former.open_token(account, binding, sealed),
             (Err(unsealable), None) => Err(unsealable),
         }
@@ -116,7 +115,7 @@ impl Sealer {
     /// Seals a record as it is under this key.
     pub(super) fn seal_again(&self, old: &Self, account: &str, row: &Row) -> Option<Row> {
         let body = old.open_row(account, row).ok()?;
-        self.seal_row(row.kind, account, row.generation, &row.binding, &body).ok()
+        self.seal_row(row.kind, account, row.generation, &row.binding, body.reveal()).ok()
     }
 
     /// Takes the place of `former`.
@@ -137,7 +136,7 @@ impl Sealer {
     /// Opens only under the right vault key: this is the key check.
     pub(super) fn open_meta(&self, blob: &[u8]) -> Result<Meta, Unsealable> {
         let text = open(&self.key, &self.context(Kind::Meta, "", 0, 0, &[0; 32]), blob)?;
-        Ok(serde_json::from_slice(&text).map_err(|_| Nonsense::Text)?)
+        Ok(serde_json::from_slice(text.reveal()).map_err(|_| Nonsense::Text)?)
     }
 
     /// Wraps the vault key under a slot's key.
@@ -162,13 +161,13 @@ impl Sealer {
         Ok(Row { kind, generation, binding: *binding, sealed })
     }
 
-    fn open_row(&self, account: &str, row: &Row) -> Result<Zeroizing<Vec<u8>>, Unsealable> {
+    fn open_row(&self, account: &str, row: &Row) -> Result<Secret, Unsealable> {
         if !CLASSES.contains(&row.sealed.len()) {
             return Err(Unsealable::Class);
         }
         let context = self.context(row.kind, account, row.generation, row.sealed.len(), &row.binding);
         let padded = open(&self.key, &context, &row.sealed)?;
-        unpad(&padded).map(|body| Zeroizing::new(body.to_vec()))
+        unpad(padded.reveal()).map(Secret::locked_copy_of)
     }
 
     fn context<'a>(
@@ -188,7 +187,7 @@ pub(super) fn unwrap(vault: &[u8; 16], slot_key: &Key, slot: &SlotRow) -> Result
     let binding = slot_binding(slot);
     let context = Context { vault, kind: Kind::Slot, account: &slot.id, generation: 0, class: 0, binding: &binding };
     let key = open(slot_key, &context, &slot.wrapped)?;
-    Ok(Sealer::new(Key::from_slice(&key).ok_or(Unsealable::NoKey)?, *vault))
+    Ok(Sealer::new(Key::from_slice(key.reveal()).ok_or(Unsealable::NoKey)?, *vault))
 }
 
 /// A plain checksum of a slot: it tells a damaged slot from a wrong passphrase, which the cipher alone cannot.

@@ -80,7 +80,7 @@ fn values_of(lines: &[u8], wants: &[&str]) -> Result<Vec<(String, Secret)>, Faul
         if values.iter().any(|(key, _)| key == wanted) {
             return Err(Fault::invalid_args(format!("the input has `{wanted}` twice")));
         }
-        values.push(((*wanted).to_owned(), Secret::copy_of(&value[1..])));
+        values.push(((*wanted).to_owned(), Secret::locked_copy_of(&value[1..])));
     }
     if values.is_empty() {
         return Err(Fault::invalid_args("the input is empty"));

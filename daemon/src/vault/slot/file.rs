@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::{Of, Opener, Slot, SlotKind};
 use crate::secret::Secret;
@@ -93,9 +94,9 @@ impl KeyFile {
         if meta.len() > LONGEST {
             return Err(refused("it is over 64 KiB, this is no key".into()));
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1);
+        let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1));
         let read = file.take(LONGEST).read_to_end(&mut bytes);
-        let secret = Secret::new(bytes);
+        let secret = Secret::locked_copy_of(&bytes);
         read.map_err(|error| refused(error.to_string()))?;
         if secret.len() < SHORTEST {
             return Err(refused(format!("it has {} bytes, a key has at least {SHORTEST}", secret.len())));

@@ -146,11 +146,8 @@ fn hex(bytes: &[u8]) -> String {
 /// The key that a slot's secret stands for, bound to this vault and this slot.
 pub(super) fn derive(vault: &[u8; 16], slot: &SlotRow, secret: &Secret) -> Key {
     let info = prefixed(&[b"tokenkeeper slot 1", vault, slot.id.as_bytes(), slot.kind.as_bytes()]);
-    let mut key = zeroize::Zeroizing::new([0; 32]);
-    Hkdf::<Sha256>::new(Some(&slot.salt), secret.reveal())
-        .expand(&info, key.as_mut_slice())
-        .expect("32 bytes are one block of SHA-256");
-    Key::from_slice(key.as_slice()).expect("32 bytes")
+    let extracted = Hkdf::<Sha256>::new(Some(&slot.salt), secret.reveal());
+    Key::made(|key| extracted.expand(&info, key).expect("32 bytes are one block of SHA-256"))
 }
 
 impl SlotKind {

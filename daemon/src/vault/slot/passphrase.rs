@@ -81,7 +81,7 @@ fn stretch(passphrase: &Secret, salt: &[u8], cost: Cost) -> Result<Secret, SlotE
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
         .hash_password_into_with_memory(passphrase.reveal(), salt, out.as_mut_slice(), memory.as_mut_slice())
         .map_err(refused)?;
-    Ok(Secret::copy_of(out.as_slice()))
+    Ok(Secret::locked_copy_of(out.as_slice()))
 }
 
 /// What a slot of these parameters makes of a passphrase.

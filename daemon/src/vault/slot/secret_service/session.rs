@@ -79,7 +79,8 @@ impl SessionKey {
     pub(super) fn decrypt(&self, iv: &[u8], ciphertext: &[u8]) -> Option<Secret> {
         let iv: [u8; 16] = iv.try_into().ok()?;
         let cipher = cbc::Decryptor::<Aes128>::new((&*self.0).into(), &iv.into());
-        cipher.decrypt_padded_vec::<Pkcs7>(ciphertext).ok().map(Secret::new)
+        let opened = Zeroizing::new(cipher.decrypt_padded_vec::<Pkcs7>(ciphertext).ok()?);
+        Some(Secret::locked_copy_of(&opened))
     }
 }
 

@@ -71,8 +71,9 @@ impl SystemdCreds {
         let name = name(of);
         let found: Decrypted = self.call("Decrypt", Decrypt { name: &name, blob, scope: SCOPE }).await?;
         let data = Zeroizing::new(found.data);
-        let key = STANDARD.decode(data.as_bytes());
-        key.map(Secret::new).map_err(|_| SlotError::Permanent("systemd's credential holds no key".into()))
+        let key = STANDARD.decode(data.as_bytes()).map(Zeroizing::new);
+        key.map(|key| Secret::locked_copy_of(&key))
+            .map_err(|_| SlotError::Permanent("systemd's credential holds no key".into()))
     }
 
     async fn call<A: DeserializeOwned>(&self, method: &str, parameters: impl Serialize) -> Result<A, SlotError> {
