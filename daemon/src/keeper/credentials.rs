@@ -34,7 +34,7 @@ pub(super) async fn read_secret(path: &Path) -> Result<Secret, String> {
     if bytes.len() as u64 > LIMIT {
         return Err(format!("{} is over 64 KiB: that is no client secret", path.display()));
     }
-    Ok(Secret::copy_of(bytes.trim_ascii_end()))
+    Ok(Secret::locked_copy_of(bytes.trim_ascii_end()))
 }
 
 /// Reads a private key. One that others can read may be known to them already.
@@ -49,7 +49,7 @@ pub(super) async fn read_key(path: &Path) -> Result<SigningKey, String> {
             "the private key {said} can be read by others (mode {mode:04o}): chmod 0600 it, or make a new one"
         ));
     }
-    let text = Secret::copy_of(&bytes);
+    let text = Secret::locked_copy_of(&bytes);
     SigningKey::from_pem(&text).map_err(|why| format!("`private_key_file` {said} {why}"))
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokenkeeper_config::{AccountName, Definition};
 use tokio::sync::{mpsc, oneshot};
+use url::Url;
 
 use super::clock::Clock;
 use super::credentials::{self, Credentials};
@@ -54,7 +55,10 @@ impl Errands {
     pub(super) fn discover(&self, who: Errander, ticket: Ticket, definition: Arc<Definition>) {
         let errands = self.clone();
         tokio::spawn(async move {
-            let result = crate::discover::discover(&errands.http, &definition).await.map(Arc::new);
+            let _turn = errands.crowd.turn(&host_of(definition.issuer.as_deref())).await;
+            // In a box of its own, as below: while thousands wait for their turn, each is small.
+            let found = Box::pin(crate::discover::discover(&errands.http, &definition)).await;
+            let result = found.map(Arc::new);
             errands.hear(who.account, Input::Discovered { ticket, result });
         });
     }
@@ -62,7 +66,10 @@ impl Errands {
     pub(super) fn ask(&self, who: Errander, ticket: Ticket, request: Asked) {
         let errands = self.clone();
         tokio::spawn(async move {
-            let input = match errands.exchange(&who, ticket, request).await {
+            let endpoint = request.metadata.token_endpoint.as_ref().map(Url::as_str);
+            let _turn = errands.crowd.turn(&host_of(endpoint)).await;
+            // Nothing is opened before it can be sent.
+            let input = match Box::pin(errands.exchange(&who, ticket, request)).await {
                 Ok(input) => input,
                 Err(why) => Input::Unopenable { ticket, why },
             };
@@ -102,10 +109,7 @@ impl Errands {
             Err(problem) => return Ok(cannot(problem.to_string())),
         };
         let host = request.uri().host().unwrap_or_default().to_owned();
-        let sent = {
-            let _turn = self.crowd.turn(&host).await;
-            self.http.send(request, timeout).await
-        };
+        let sent = self.http.send(request, timeout).await;
         // With the line in `save` the log tells how long a new token was only in memory.
         tracing::debug!(account = %who.account, "the exchange came back");
         let secrets: Vec<&Secret> =
@@ -231,6 +235,12 @@ impl Errands {
             tokio::join!(listener.serve(callback, shown), heard);
         });
     }
+}
+
+/// Who is asked, for the crowd.
+fn host_of(address: Option<&str>) -> String {
+    let url = address.and_then(|address| Url::parse(address).ok());
+    url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn asked_for(key: &TokenKey) -> TokenAsk<'_> {
