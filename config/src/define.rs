@@ -26,6 +26,7 @@ pub(crate) fn define(name: &AccountName, at: usize, own: Keys, source: &Source<'
 
     let flow = or(&keys.all.flow, Flow::Auto);
     let scopes = keys.scopes(flow);
+    let scopes_are_assumed = keys.all.scopes.is_none() && !scopes.is_empty();
     let authorize_params = keys.authorize_params(&scopes);
     let client_id = keys.client_id()?;
     let resources = keys.resources()?;
@@ -44,6 +45,7 @@ pub(crate) fn define(name: &AccountName, at: usize, own: Keys, source: &Source<'
         private_key_id: value(all.private_key_id),
         assertion_audience: or(&all.assertion_audience, AssertionAudience::Issuer),
         scopes,
+        scopes_are_assumed,
         scope_separator: all.scope_separator.map_or(' ', |found| found.value.0),
         audience: value(all.audience),
         audiences: value(all.audiences).unwrap_or_default(),
@@ -223,10 +225,11 @@ impl<'s> Merged<'s> {
         self.all.provider.as_ref().is_some_and(|provider| provider.at == found.at)
     }
 
-    /// Servers drop `offline_access` silently unless consent is asked for (OpenID Connect Core §11).
+    /// Servers drop `offline_access` silently unless consent is asked for (OpenID Connect Core §11). Where the scope is
+    /// only assumed, the login knows whether it asks for it.
     fn authorize_params(&self, scopes: &[String]) -> BTreeMap<String, String> {
         let mut params = params(self.all.authorize_params.clone());
-        if scopes.iter().any(|scope| scope == OFFLINE) {
+        if self.all.scopes.is_some() && scopes.iter().any(|scope| scope == OFFLINE) {
             params.entry("prompt".to_owned()).or_insert_with(|| "consent".to_owned());
         }
         params

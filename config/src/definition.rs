@@ -37,6 +37,9 @@ pub struct Definition {
     pub assertion_audience: AssertionAudience,
     /// Scopes to ask for.
     pub scopes: Vec<String>,
+    /// Nobody wrote these scopes, neither a person nor a preset: `offline_access` among them is asked for only where the
+    /// server's metadata do not speak against it.
+    pub scopes_are_assumed: bool,
     /// What separates scopes in requests and answers: a space (RFC 6749 §3.3), or a comma for some providers.
     pub scope_separator: char,
     /// The default audience (Auth0's parameter).

@@ -118,11 +118,15 @@ fn the_example_of_the_documentation_means_what_it_says() {
 }
 
 #[test]
-fn a_bare_issuer_asks_for_offline_access_with_consent() {
+fn a_bare_issuer_asks_for_offline_access_with_consent_where_the_server_takes_it() {
     let work = account(GOOD);
     assert_eq!(work.scopes, ["openid", "offline_access"]);
-    assert_eq!(work.authorize_params["prompt"], "consent");
+    assert!(work.scopes_are_assumed);
+    assert_eq!(work.authorize_params.get("prompt"), None, "the login says it, if it asks for offline access");
     assert_eq!(work.redirect.uris(), ["http://127.0.0.1/callback"]);
+    let written = account(&format!("{GOOD}scopes = [\"offline_access\"]"));
+    assert!(!written.scopes_are_assumed);
+    assert_eq!(written.authorize_params["prompt"], "consent");
     assert_eq!(account(&format!("{GOOD}scopes = [\"openid\"]")).authorize_params.get("prompt"), None);
 }
 

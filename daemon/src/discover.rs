@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokenkeeper_config::Definition;
+use url::Url;
 
 use crate::account::DiscoveryFailed;
 use crate::http::Http;
@@ -11,6 +12,8 @@ use crate::oauth::{Fault, Metadata, keys};
 
 /// For each address.
 const TIMEOUT: Duration = Duration::from_secs(20);
+/// For a further document: a login can do without it.
+const FURTHER: Duration = Duration::from_secs(5);
 
 /// The metadata of a definition's server, with its keys where they could be fetched: without them the caller decides
 /// what an ID token is worth.
@@ -18,28 +21,59 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// # Errors
 /// Why there is none, and whether the configuration has to change.
 pub async fn discover(http: &Http, definition: &Definition) -> Result<Metadata, DiscoveryFailed> {
-    let mut metadata = find(http, definition).await?;
-    if let Some(address) = &metadata.jwks_uri
-        && let Ok(response) = http.send(metadata::request(address), TIMEOUT).await
-    {
-        metadata.keys = keys::read(&response);
+    let (mut metadata, unread) = find(http, definition).await?;
+    let (keys, further) =
+        tokio::join!(keys_at(http, metadata.jwks_uri.as_ref()), read_further(http, definition, &metadata, unread));
+    let had_keys = metadata.jwks_uri.is_some();
+    for more in further {
+        metadata = metadata::filled(metadata, more);
     }
+    metadata.keys = if had_keys { keys } else { keys_at(http, metadata.jwks_uri.as_ref()).await };
     Ok(metadata)
 }
 
-async fn find(http: &Http, definition: &Definition) -> Result<Metadata, DiscoveryFailed> {
+async fn keys_at(http: &Http, address: Option<&Url>) -> Option<String> {
+    keys::read(&http.send(metadata::request(address?), TIMEOUT).await.ok()?)
+}
+
+/// The server's other documents, where the first one lacks an endpoint that matters: servers state some endpoints in one
+/// only (django-oauth-toolkit its revocation). What cannot be had is no fault.
+async fn read_further(http: &Http, definition: &Definition, found: &Metadata, unread: Vec<Url>) -> Vec<Metadata> {
+    let mut further = Vec::new();
+    let mut all = found.clone();
+    for address in unread {
+        if !metadata::lacks(&all, definition) {
+            break;
+        }
+        let Ok(response) = http.send(metadata::request(&address), FURTHER).await else { break };
+        let issuer = found.issuer.as_deref().unwrap_or_default();
+        match metadata::read(definition, issuer, &response) {
+            Ok(more) if more.issuer == found.issuer => {
+                all = metadata::filled(all, more.clone());
+                further.push(more);
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+    further
+}
+
+/// The first good document, and the addresses that were not asked.
+async fn find(http: &Http, definition: &Definition) -> Result<(Metadata, Vec<Url>), DiscoveryFailed> {
     let given = metadata::given_only(definition);
     let Some(issuer) = definition.issuer.as_deref() else {
-        return given.ok_or_else(|| DiscoveryFailed {
+        let failed = || DiscoveryFailed {
             why: "the account has neither an issuer nor every endpoint that its flow needs".to_owned(),
             misconfigured: true,
-        });
+        };
+        return given.map(|given| (given, Vec::new())).ok_or_else(failed);
     };
     let mut worst: Option<DiscoveryProblem> = None;
-    for address in metadata::urls(issuer).map_err(failed)? {
+    let mut addresses = metadata::urls(issuer).map_err(failed)?.into_iter();
+    while let Some(address) = addresses.next() {
         let problem = match http.send(metadata::request(&address), TIMEOUT).await {
             Ok(response) => match metadata::read(definition, issuer, &response) {
-                Ok(metadata) => return Ok(metadata),
+                Ok(metadata) => return Ok((metadata, addresses.collect())),
                 Err(problem) => problem,
             },
             // The other addresses are on the same host.
@@ -53,7 +87,7 @@ async fn find(http: &Http, definition: &Definition) -> Result<Metadata, Discover
     }
     match (worst, given) {
         // A server without metadata whose endpoints are all given needs none.
-        (Some(DiscoveryProblem::Absent(_)) | None, Some(given)) => Ok(given),
+        (Some(DiscoveryProblem::Absent(_)) | None, Some(given)) => Ok((given, Vec::new())),
         (Some(problem), _) => Err(failed(problem)),
         (None, None) => Err(failed(DiscoveryProblem::Absent(format!("`{issuer}` has no metadata")))),
     }
@@ -116,13 +150,47 @@ mod tests {
         (result, asked)
     }
 
-    const DOCUMENT: &str = r#"{"issuer":"ISSUER","token_endpoint":"ISSUER/token","jwks_uri":"ISSUER/jwks"}"#;
+    const DOCUMENT: &str = r#"{"issuer":"ISSUER","token_endpoint":"ISSUER/token","jwks_uri":"ISSUER/jwks",
+        "authorization_endpoint":"ISSUER/authorize","revocation_endpoint":"ISSUER/revoke"}"#;
+    /// What django-oauth-toolkit's OpenID document leaves out.
+    const UNREVOKED: &str = r#"{"issuer":"ISSUER","token_endpoint":"ISSUER/token","jwks_uri":"ISSUER/jwks",
+        "authorization_endpoint":"ISSUER/authorize"}"#;
 
     #[tokio::test]
     async fn the_document_and_the_keys_are_fetched() {
         let (metadata, asked) = found(&[(OPENID, 200, DOCUMENT), ("/t/jwks", 200, r#"{"keys":[]}"#)]).await;
         assert_eq!(metadata.expect("found").keys.as_deref(), Some(r#"{"keys":[]}"#));
         assert_eq!(asked, [OPENID, "/t/jwks"]);
+    }
+
+    #[tokio::test]
+    async fn what_one_document_lacks_is_taken_from_the_others() {
+        let oauth = r#"{"issuer":"ISSUER","token_endpoint":"ISSUER/other","revocation_endpoint":"ISSUER/revoke",
+            "introspection_endpoint":"ISSUER/introspect","scopes_supported":["read"]}"#;
+        let (metadata, _) = found(&[(OPENID, 200, UNREVOKED), (OAUTH, 200, oauth)]).await;
+        let metadata = metadata.expect("found");
+        let path = |url: &Option<Url>| url.as_ref().map(|url| url.path().to_owned());
+        assert_eq!(path(&metadata.revocation_endpoint).as_deref(), Some("/t/revoke"));
+        assert_eq!(path(&metadata.introspection_endpoint).as_deref(), Some("/t/introspect"));
+        assert_eq!(path(&metadata.token_endpoint).as_deref(), Some("/t/token"), "what the first one says stands");
+        assert_eq!(metadata.scopes_supported, Some(vec!["read".to_owned()]));
+    }
+
+    #[tokio::test]
+    async fn keys_that_only_another_document_names_are_fetched() {
+        let plain = r#"{"issuer":"ISSUER","token_endpoint":"ISSUER/token"}"#;
+        let pages = [(OPENID, 200, plain), (OAUTH, 200, DOCUMENT), ("/t/jwks", 200, r#"{"keys":[]}"#)];
+        assert_eq!(found(&pages).await.0.expect("found").keys.as_deref(), Some(r#"{"keys":[]}"#));
+    }
+
+    #[tokio::test]
+    async fn gaps_are_filled_by_the_same_issuer_only_and_else_they_stay() {
+        let foreign = r#"{"issuer":"https://evil.example","token_endpoint":"ISSUER/token","revocation_endpoint":"ISSUER/r"}"#;
+        let slash = r#"{"issuer":"ISSUER/","token_endpoint":"ISSUER/token","revocation_endpoint":"ISSUER/r"}"#;
+        for (status, body) in [(200, foreign), (200, slash), (200, "<html>"), (500, ""), (404, "")] {
+            let (metadata, _) = found(&[(OPENID, 200, UNREVOKED), (OAUTH, status, body)]).await;
+            assert_eq!(metadata.expect("the first one will do").revocation_endpoint, None, "{status} {body}");
+        }
     }
 
     #[tokio::test]

@@ -294,6 +294,7 @@ fn definition() -> Definition {
         private_key_id: None,
         assertion_audience: AssertionAudience::Issuer,
         scopes: Vec::new(),
+        scopes_are_assumed: false,
         scope_separator: ' ',
         audience: None,
         audiences: Vec::new(),

@@ -144,12 +144,10 @@ async fn sweep(make: Make) -> Option<Sweep> {
 
 /// A login as a person makes it.
 async fn add(world: &World, make: Make, provider: &Provider, name: &str) {
-    let issuer = provider.issuer();
-    let revocation = format!("revocation_endpoint=\"{issuer}/revoke_token/\"");
     let mut words = vec!["--client-id", "desktop"];
     if make == Make::DjangoOauthToolkit {
-        // It knows no `offline_access`, and its OpenID metadata does not tell the rest.
-        words.extend(["--scope", "openid", "--set", "replay_window=\"30s\"", "--set", &revocation]);
+        // Its metadata do not tell this; that it knows no `offline_access`, and how to revoke, they do, in two documents.
+        words.extend(["--set", "replay_window=\"30s\""]);
     }
     provider.add(world, &words, &pictures(name)).await;
 }

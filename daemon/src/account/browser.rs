@@ -29,7 +29,7 @@ impl Account {
         if !matches!(login.awaits, Awaits::Listener) {
             return;
         }
-        let scopes = login_scopes(&definition.scopes, &login.options.scopes);
+        let scopes = login_scopes(&definition, &metadata, &login.options.scopes);
         let ask = AuthorizeAsk {
             redirect_uri: &redirect_uri,
             scopes: &scopes,

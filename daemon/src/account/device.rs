@@ -38,7 +38,7 @@ impl Account {
     pub(super) fn ask_for_code(&mut self, metadata: Arc<Metadata>, turn: &mut Turn<'_>) {
         let (Some(login), Some(definition)) = (&mut self.login, self.defined.good.clone()) else { return };
         login.awaits = Awaits::Code { metadata: metadata.clone() };
-        let scopes = login_scopes(&definition.scopes, &login.options.scopes);
+        let scopes = login_scopes(&definition, &metadata, &login.options.scopes);
         let what = What::DeviceAuthorization { request: login.request };
         let exchange = Exchange::DeviceAuthorization { scopes };
         self.send(Attempt::first(what, definition, turn.now), metadata, exchange, turn);
@@ -55,8 +55,8 @@ impl Account {
         login.deadline = turn.now.boot.after(expires_in);
         login.awaits = Awaits::Decision(Box::new(Device {
             code: device_code,
+            scopes: login_scopes(&attempt.definition, &metadata, &login.options.scopes),
             metadata,
-            scopes: login_scopes(&attempt.definition.scopes, &login.options.scopes),
             lifetime: expires_in,
             interval,
             failures: 0,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokenkeeper_config::Flow;
+use tokenkeeper_config::{Definition, Flow};
 
 use super::denied::Denied;
 use super::device::Device;
@@ -11,7 +11,7 @@ use super::holding::Grant;
 use super::input::{Entropy, LoginOptions, RequestId};
 use super::machine::{Account, Server, Turn};
 use super::schedule;
-use crate::oauth::Metadata;
+use crate::oauth::{Metadata, metadata};
 use crate::secret::Secret;
 use crate::time::{Boot, Now};
 
@@ -192,9 +192,9 @@ impl Login {
     }
 }
 
-/// The definition's scopes and the login's own, none twice.
-pub(super) fn login_scopes(defined: &[String], more: &[String]) -> Vec<String> {
-    let mut scopes = defined.to_vec();
+/// The definition's scopes as far as this server takes them and the login's own, none twice.
+pub(super) fn login_scopes(definition: &Definition, metadata: &Metadata, more: &[String]) -> Vec<String> {
+    let mut scopes: Vec<String> = metadata::askable(definition, metadata).cloned().collect();
     for scope in more {
         if !scopes.contains(scope) {
             scopes.push(scope.clone());

@@ -60,7 +60,7 @@ impl Account {
         let what = What::Code {
             request: login.request,
             nonce: login.entropy.nonce.duplicate(),
-            scopes: login_scopes(&definition.scopes, &login.options.scopes),
+            scopes: login_scopes(&definition, metadata, &login.options.scopes),
         };
         let verifier = login.entropy.verifier.duplicate();
         let attempt = Attempt::first(what, definition, turn.now);
@@ -110,7 +110,7 @@ impl Account {
             Outcome::Granted(granted) => *granted,
             other => return self.login_failed(*request, self.refusal(other), turn),
         };
-        match self.judge_login(&attempt, refresh_token.is_some(), &granted, nonce, turn) {
+        match self.judge_login(&attempt, refresh_token.is_some(), &granted, nonce, scopes, turn) {
             Ok(claims) => {
                 let fresh = self.first_grant(&attempt, *request, granted, scopes, claims, turn);
                 if let Some(login) = &mut self.login {
@@ -129,20 +129,21 @@ impl Account {
         has_refresh_token: bool,
         granted: &Granted,
         nonce: Option<&Secret>,
+        asked: &[String],
         turn: &Turn<'_>,
     ) -> Result<Option<IdClaims>, Denied> {
         let definition = &attempt.definition;
         // A token that never expires needs no other.
-        let lives_without = granted.lifetime.is_none() && !wants_offline(definition);
+        let lives_without = granted.lifetime.is_none() && !wants_offline(definition, asked);
         if !has_refresh_token && !lives_without {
-            return Err(Denied::Misconfigured(no_refresh_token(definition, &self.host())));
+            return Err(Denied::Misconfigured(no_refresh_token(definition, asked, &self.host())));
         }
-        if let Some(asked) = &definition.audience
+        if let Some(audience) = &definition.audience
             && !granted.audience.is_empty()
-            && !granted.audience.contains(asked)
+            && !granted.audience.contains(audience)
         {
             return Err(Denied::Misconfigured(format!(
-                "asked for the audience `{asked}`, {} gave a token for `{}`: it ignores audiences that it does not \
+                "asked for the audience `{audience}`, {} gave a token for `{}`: it ignores audiences that it does not \
                  know or does not allow this client",
                 self.host(),
                 granted.audience.join(", ")
@@ -218,16 +219,16 @@ impl Account {
     }
 }
 
-fn wants_offline(definition: &Definition) -> bool {
+fn wants_offline(definition: &Definition, asked: &[String]) -> bool {
     let by_scope = |scope: &String| matches!(scope.as_str(), "offline_access" | "offline.access" | "online_access");
     let by_parameter = |(name, value): (&String, &String)| {
         matches!(name.as_str(), "access_type" | "token_access_type") && value == "offline"
     };
-    definition.scopes.iter().any(by_scope) || definition.authorize_params.iter().any(by_parameter)
+    asked.iter().any(by_scope) || definition.authorize_params.iter().any(by_parameter)
 }
 
 /// The checklist for a login that brought no refresh token: no server says which point it was.
-fn no_refresh_token(definition: &Definition, host: &str) -> String {
+fn no_refresh_token(definition: &Definition, asked: &[String], host: &str) -> String {
     if definition.provider.as_deref() == Some("auth0") {
         return format!(
             "{host} gave no refresh token. All of this is needed: (1) `offline_access` is among the scopes; (2) the API \
@@ -235,7 +236,7 @@ fn no_refresh_token(definition: &Definition, host: &str) -> String {
              application has the \"Refresh Token\" grant type; (5) the application is \"OIDC Conformant\""
         );
     }
-    let scope = match wants_offline(definition) {
+    let scope = match wants_offline(definition, asked) {
         true => "allow offline access (or the grant type `refresh_token`) for this client at the server",
         false => "add `offline_access`, or what this server calls it, to `scopes`, and allow it for this client",
     };

@@ -61,6 +61,7 @@ pub(super) fn definition() -> Definition {
         private_key_id: None,
         assertion_audience: AssertionAudience::Issuer,
         scopes: ["openid", "offline_access", "mail"].map(String::from).into(),
+        scopes_are_assumed: false,
         scope_separator: ' ',
         audience: None,
         audiences: Vec::new(),

@@ -27,6 +27,7 @@ pub(crate) fn definition() -> Definition {
         private_key_id: None,
         assertion_audience: AssertionAudience::Issuer,
         scopes: vec!["openid".into(), "offline_access".into()],
+        scopes_are_assumed: false,
         scope_separator: ' ',
         audience: None,
         audiences: Vec::new(),
