@@ -88,6 +88,50 @@ pub struct Definition {
     pub token_files: Vec<TokenFile>,
 }
 
+impl Definition {
+    /// A client that nothing else is known of.
+    pub fn bare(name: AccountName, client_id: String) -> Self {
+        Self {
+            name,
+            provider: None,
+            label: None,
+            issuer: None,
+            endpoints: Endpoints::default(),
+            client_id,
+            client_auth: None,
+            client_secret_file: None,
+            private_key_file: None,
+            private_key_id: None,
+            assertion_audience: AssertionAudience::Issuer,
+            scopes: Vec::new(),
+            scopes_are_assumed: false,
+            scope_separator: ' ',
+            audience: None,
+            audiences: Vec::new(),
+            resources: Vec::new(),
+            organization: None,
+            flow: Flow::Auto,
+            redirect: Redirect { host: "127.0.0.1".to_owned(), ports: Vec::new(), path: None },
+            authorize_params: BTreeMap::new(),
+            token_params: BTreeMap::new(),
+            dpop: Switch::Auto,
+            par: Switch::Auto,
+            rotation: Rotation::Auto,
+            replay_window: None,
+            refresh_kills_token: false,
+            scope_narrowing: ScopeNarrowing::Permanent,
+            lead: None,
+            keep_alive: None,
+            idle_limit: None,
+            assumed_lifetime: None,
+            token_path: None,
+            git_hosts: Vec::new(),
+            registries: Vec::new(),
+            token_files: Vec::new(),
+        }
+    }
+}
+
 /// Endpoint addresses: https, or http on a loopback literal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as in RFC 8414 §2")]

@@ -55,6 +55,39 @@ impl Words for AssertionAudience {
     const WORDS: &'static [(&'static str, Self)] = &[("issuer", Self::Issuer), ("token-endpoint", Self::TokenEndpoint)];
 }
 
+impl ClientAuth {
+    /// Its word in the configuration.
+    pub fn word(self) -> &'static str {
+        word_of(self)
+    }
+
+    /// What the word means.
+    pub fn of_word(word: &str) -> Option<Self> {
+        meant_by(word)
+    }
+}
+
+impl AssertionAudience {
+    /// Its word in the configuration.
+    pub fn word(self) -> &'static str {
+        word_of(self)
+    }
+
+    /// What the word means.
+    pub fn of_word(word: &str) -> Option<Self> {
+        meant_by(word)
+    }
+}
+
+fn word_of<T: Words + PartialEq>(value: T) -> &'static str {
+    let found = T::WORDS.iter().find(|(_, known)| *known == value);
+    found.map(|(word, _)| *word).expect("every value has its word")
+}
+
+fn meant_by<T: Words>(word: &str) -> Option<T> {
+    T::WORDS.iter().find(|(known, _)| *known == word).map(|(_, value)| *value)
+}
+
 impl Words for Flow {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("auto", Self::Auto),

@@ -185,7 +185,8 @@ mod tests {
 
     #[tokio::test]
     async fn gaps_are_filled_by_the_same_issuer_only_and_else_they_stay() {
-        let foreign = r#"{"issuer":"https://evil.example","token_endpoint":"ISSUER/token","revocation_endpoint":"ISSUER/r"}"#;
+        let foreign =
+            r#"{"issuer":"https://evil.example","token_endpoint":"ISSUER/token","revocation_endpoint":"ISSUER/r"}"#;
         let slash = r#"{"issuer":"ISSUER/","token_endpoint":"ISSUER/token","revocation_endpoint":"ISSUER/r"}"#;
         for (status, body) in [(200, foreign), (200, slash), (200, "<html>"), (500, ""), (404, "")] {
             let (metadata, _) = found(&[(OPENID, 200, UNREVOKED), (OAUTH, status, body)]).await;

@@ -6,12 +6,14 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// The process. It is killed when this is dropped.
 pub struct Keeper {
     child: Child,
     log: Arc<Mutex<String>>,
+    length: watch::Receiver<usize>,
     collecting: JoinHandle<()>,
 }
 
@@ -22,13 +24,15 @@ impl Keeper {
         let mut stderr = child.stderr.take().expect("it was piped");
         let log = Arc::new(Mutex::new(String::new()));
         let sink = Arc::clone(&log);
+        let (grew, length) = watch::channel(0);
         let collecting = tokio::spawn(async move {
             let mut chunk = [0; 4096];
             while let Ok(count @ 1..) = stderr.read(&mut chunk).await {
                 sink.lock().expect("no holder panics").push_str(&String::from_utf8_lossy(&chunk[..count]));
+                grew.send_modify(|length| *length += count);
             }
         });
-        Self { child, log, collecting }
+        Self { child, log, length, collecting }
     }
 
     /// Its process id.
@@ -39,6 +43,14 @@ impl Keeper {
     /// What it logged so far.
     pub fn log(&self) -> String {
         self.log.lock().expect("no holder panics").clone()
+    }
+
+    /// Waits until it logs these words, if it has not yet.
+    pub async fn says(&self, words: &str) {
+        let mut length = self.length.clone();
+        let wait = async { while !self.log().contains(words) && length.changed().await.is_ok() {} };
+        let in_time = tokio::time::timeout(crate::world::PATIENCE, wait).await.is_ok();
+        assert!(in_time && self.log().contains(words), "never said: {words}\n{}", self.log());
     }
 
     /// kill -9, and waits until it is gone; gives everything it logged, to the last line.

@@ -37,7 +37,7 @@ impl Account {
         match std::mem::replace(&mut self.errand, Errand::None) {
             Errand::Intending { ticket: awaited, .. } if awaited == ticket => self.intent_failed(&why, turn),
             Errand::Saving { ticket: awaited, then, again } if awaited == ticket => match then {
-                Then::Grant(_) | Then::Forgotten => self.unsaved(change, then, again, why, turn),
+                Then::Grant(_) | Then::Forgotten { .. } => self.unsaved(change, then, again, why, turn),
                 Then::Adopted { request } => {
                     let why = format!("could not take the vault over: {why}");
                     self.login_failed(request, Denied::Failed(why), turn);
@@ -53,7 +53,7 @@ impl Account {
     fn durable(&mut self, then: Then, sealed: Option<Sealed>, turn: &mut Turn<'_>) {
         match then {
             Then::Grant(fresh) => self.installed(*fresh, sealed, turn),
-            Then::Forgotten => self.forgotten(turn),
+            Then::Forgotten { revoked_at } => self.forgotten(revoked_at, turn),
             Then::Adopted { request } => self.took_over(request, turn),
             Then::Nothing => {}
         }
@@ -171,7 +171,7 @@ impl Account {
                 Source::Login { request } | Source::Import { request } => Some(request),
                 Source::Refresh { .. } | Source::Salvaged { .. } | Source::Expired => None,
             },
-            Then::Forgotten | Then::Adopted { .. } | Then::Nothing => None,
+            Then::Forgotten { .. } | Then::Adopted { .. } | Then::Nothing => None,
         };
         self.errand = Errand::Unsaved { change, then, again: Again { why: why.clone(), failures }, retry_at };
         for waiter in self.leaving.as_mut().map(std::mem::take).unwrap_or_default() {

@@ -8,6 +8,7 @@ use tokenkeeper_config::{Definition, Redirect};
 use super::denied::Denied;
 use super::input::{RequestId, Ticket, TokenKey, WaiterId};
 use super::record::{Facts, Intent, NewGrant, NewToken};
+use super::revocation::Revocation;
 use crate::oauth::Metadata;
 use crate::secret::{Sealed, Secret};
 
@@ -32,8 +33,9 @@ pub enum Effect {
     Show { request: RequestId, page: Page },
     /// A request moved on.
     Report { request: RequestId, progress: Progress },
-    /// Revoke a refresh token at the server (RFC 7009). Reports `Revoked`.
-    Revoke { ticket: Ticket, definition: Arc<Definition>, metadata: Arc<Metadata>, token: Sealed },
+    /// Tell the server of a login that was forgotten (RFC 7009), until it has heard: what it takes is stored, under the
+    /// time at which it was forgotten. Nothing is reported.
+    Revoke { at: i64 },
     /// Tell the person, once for each cause.
     Notify(Notice),
     /// Say this in the log: a sentence for people.
@@ -65,8 +67,9 @@ pub enum Change {
     Grant { replaces: u64, grant: NewGrant, tokens: Vec<NewToken> },
     /// New facts about the stored grant, mostly that it ended; clears the intent.
     Facts { generation: u64, facts: Facts },
-    /// Forget the grant, its tokens and its intent; the generation is remembered.
-    Forget { generation: u64 },
+    /// Forget the grant, its tokens and its intent; the generation is remembered. With a revocation the refresh token is
+    /// kept beside that, out of every account's reach, until the server has been told.
+    Forget { generation: u64, revocation: Option<Revocation> },
     /// Bind the whole vault to this machine. Once it is saved, every other account hears `Adopted`.
     Adopt,
 }

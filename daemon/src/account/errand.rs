@@ -53,8 +53,8 @@ pub(super) enum What {
 pub(super) enum Then {
     /// A grant: from a refresh, a login or an import.
     Grant(Box<Fresh>),
-    /// The grant is forgotten.
-    Forgotten,
+    /// The grant is forgotten; `Some` = what the server has to be told is stored under this time.
+    Forgotten { revoked_at: Option<i64> },
     /// This machine took the vault over.
     Adopted { request: RequestId },
     /// Nobody waits for it: an intent that is withdrawn, a lineage that ended.

@@ -127,8 +127,6 @@ pub enum Input {
     Adopted,
     /// The grant could not be opened under the present definition or machine; a sentence for people.
     Unopenable { ticket: Ticket, why: String },
-    /// The revocation ended.
-    Revoked { ticket: Ticket, done: bool },
     /// Forget the login.
     LogoutWanted { waiter: WaiterId },
     /// The network came up.

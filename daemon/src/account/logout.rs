@@ -1,4 +1,5 @@
-//! Logging out, and forgetting what is of no use any more. Forgotten is durable first; telling the server is a courtesy.
+//! Logging out, and forgetting what is of no use any more. Forgotten is durable first, and with it what tells the server
+//! afterwards: a server that does not answer keeps nobody signed in.
 
 use super::denied::Denied;
 use super::effect::{Change, Effect, Progress};
@@ -7,6 +8,7 @@ use super::holding::{Grant, Holding};
 use super::input::{DEFAULT_KEY, WaiterId};
 use super::login::Awaits;
 use super::machine::{Account, Turn};
+use super::revocation::Revocation;
 use super::schedule;
 use crate::time::{Boot, Now, Wall};
 
@@ -30,44 +32,35 @@ impl Account {
         if self.leaving.is_none() {
             return false;
         }
-        let change = Change::Forget { generation: holding.generation };
-        self.save(change, Then::Forgotten, turn);
+        let has_token = holding.grant.lineage().is_some_and(|lineage| lineage.token.is_some());
+        let revocation = self
+            .defined
+            .good
+            .as_ref()
+            .filter(|_| has_token)
+            .and_then(|definition| Revocation::of(definition, self.metadata().as_deref(), turn.now.wall.0));
+        if has_token && revocation.is_none() {
+            turn.log(format!("{} has no way to revoke a token; it is only forgotten here", self.host()));
+        }
+        let revoked_at = revocation.as_ref().map(|revocation| revocation.at);
+        let change = Change::Forget { generation: holding.generation, revocation };
+        self.save(change, Then::Forgotten { revoked_at }, turn);
         true
     }
 
-    /// The grant is forgotten for good.
-    pub(super) fn forgotten(&mut self, turn: &mut Turn<'_>) {
+    /// The grant is forgotten for good. Telling the server is not this account's any more: it may be signed in again by
+    /// then, or gone.
+    pub(super) fn forgotten(&mut self, revoked_at: Option<i64>, turn: &mut Turn<'_>) {
         for waiter in self.leaving.take().unwrap_or_default() {
             turn.emit(Effect::ReplyDone { waiter, expires_at: 0 });
         }
+        if let Some(at) = revoked_at {
+            turn.emit(Effect::Revoke { at });
+        }
         let Some(holding) = self.vault.open_mut() else { return };
-        self.revoking = holding.grant.lineage().and_then(|lineage| lineage.token.clone());
         *holding = Holding::new(holding.generation, Grant::None { logged_out: true });
         self.told = super::machine::Told::default();
         turn.log("logged out".to_owned());
-        self.revoke_forgotten(turn);
-    }
-
-    /// Tells the server, once its addresses are known.
-    pub(super) fn revoke_forgotten(&mut self, turn: &mut Turn<'_>) {
-        if self.revoking.is_none() {
-            return;
-        }
-        let Some(metadata) = self.metadata() else { return self.discover(false, turn) };
-        let (Some(token), Some(definition)) = (self.revoking.take(), self.defined.good.clone()) else { return };
-        if metadata.revocation_endpoint.is_none() {
-            return turn.log(format!("{} has no way to revoke a token; it is only forgotten here", self.host()));
-        }
-        let ticket = self.ticket();
-        turn.emit(Effect::Revoke { ticket, definition, metadata, token });
-    }
-
-    pub(super) fn revoked(&mut self, done: bool, turn: &mut Turn<'_>) {
-        let host = self.host();
-        match done {
-            true => turn.log(format!("{host} has revoked the login")),
-            false => turn.warn(format!("{host} did not confirm that the login is revoked; it is forgotten here")),
-        }
     }
 
     /// When the sealed token of an ended lineage is deleted.

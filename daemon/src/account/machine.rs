@@ -12,7 +12,6 @@ use super::input::{Input, Ticket, WaiterId};
 use super::login::Login;
 use super::waiters::Waiters;
 use crate::oauth::Metadata;
-use crate::secret::Sealed;
 use crate::time::{Boot, Now};
 
 /// One account's whole life. Fed by [`Account::step`]; it never fails and never panics, whatever comes in whatever order.
@@ -29,8 +28,6 @@ pub struct Account {
     pub(super) waiters: Waiters,
     /// A logout is wanted, by these callers as far as they still wait.
     pub(super) leaving: Option<Vec<WaiterId>>,
-    /// A forgotten token that the server has not been told of.
-    pub(super) revoking: Option<Sealed>,
     pub(super) told: Told,
     pub(super) asleep: bool,
     pub(super) waking_until: Option<Boot>,
@@ -88,7 +85,6 @@ impl Account {
             login: None,
             waiters: Waiters::default(),
             leaving: None,
-            revoking: None,
             told: Told::default(),
             asleep: false,
             waking_until: None,
@@ -148,7 +144,6 @@ impl Account {
             Input::Unopenable { ticket, why } => self.unopenable(ticket, why, turn),
             Input::Saved { ticket, sealed } => self.saved(ticket, sealed, turn),
             Input::SaveFailed { ticket, why, change } => self.save_failed(ticket, why, change, turn),
-            Input::Revoked { ticket: _, done } => self.revoked(done, turn),
 
             Input::NetworkUp => self.network_up(turn),
             Input::Sleeping => self.asleep = true,

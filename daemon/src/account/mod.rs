@@ -12,6 +12,8 @@ mod denied;
 mod effect;
 mod input;
 mod record;
+mod revocation;
+mod revocations;
 mod status;
 
 mod machine;
@@ -56,4 +58,6 @@ pub use effect::{Change, Effect, Exchange, Notice, Page, Progress, Served, UserC
 pub use input::{DiscoveryFailed, Entropy, Input, LoginOptions, RequestId, Ticket, TokenAsk, TokenKey, WaiterId};
 pub use machine::Account;
 pub use record::{Ended, Facts, Intent, NewGrant, NewToken, RefreshToken, Stored, StoredGrant, StoredToken};
+pub use revocation::{Revocation, Unrevoked};
+pub use revocations::{Deed, RevocationId, Revocations};
 pub use status::{State, Status};

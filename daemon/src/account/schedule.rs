@@ -107,6 +107,12 @@ pub(super) fn poll_pause(interval: Duration, failures: u32) -> Duration {
     (interval * 2_u32.saturating_pow(failures.min(10))).min(interval.max(MINUTE))
 }
 
+/// Between tries to tell a server of a logout: up to 2 s, 4 s … 1 h, at least an eighth of that.
+pub(super) fn revoke_again(hash: u64, failures: u32) -> Duration {
+    let ceiling = (SECOND * 2_u32.saturating_pow(failures.min(20))).min(HOUR);
+    share(ceiling, hash).max(ceiling / 8)
+}
+
 /// How long one exchange may take.
 pub(super) fn attempt_timeout(definition: &Definition) -> Duration {
     match (definition.rotation, definition.replay_window) {

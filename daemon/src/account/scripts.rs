@@ -128,7 +128,6 @@ impl Story {
             "saved" => self.saved(),
             "save-failed" => self.save_failed(rest),
             "stale" => stale(rest),
-            "revoked" => Input::Revoked { ticket: Ticket(0), done: rest != "no" },
             "wait" => return self.wait(span(rest)),
             "wall" => {
                 let (sign, by) = rest.split_at(1);

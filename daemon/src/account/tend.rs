@@ -184,7 +184,6 @@ impl Account {
         match result {
             Ok(metadata) => {
                 self.server = Server::Known { metadata, read_at: turn.now.boot, again };
-                self.revoke_forgotten(turn);
                 self.choose_flow(turn);
             }
             Err(failed) => {

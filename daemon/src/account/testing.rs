@@ -171,7 +171,7 @@ pub(super) fn line(effect: &Effect, now: &Now) -> String {
             format!("show r{} failed: {what} | {remedy}", request.0)
         }
         Effect::Report { request, progress } => format!("report r{} {}", request.0, progressed(progress, now)),
-        Effect::Revoke { token, .. } => format!("revoke {}", unseal(token)),
+        Effect::Revoke { .. } => "revoke what was forgotten".into(),
         Effect::Notify(notice) => format!("notify {notice:?}"),
         Effect::Log { warning: true, message } => format!("warn {message}"),
         Effect::Log { warning: false, message } => format!("log {message}"),
@@ -241,7 +241,13 @@ fn changed(change: &Change) -> String {
             let ended = facts.ended.as_ref().map(|ended| if ended.held { "held" } else { "ended" });
             format!("facts of generation {generation}: {}", ended.unwrap_or("well"))
         }
-        Change::Forget { generation } => format!("forget generation {generation}"),
+        Change::Forget { generation, revocation } => {
+            let how = revocation.as_ref().map(|revocation| match &revocation.revocation_endpoint {
+                Some(endpoint) => format!(", to be revoked at {endpoint}"),
+                None => ", to be revoked where its server says".into(),
+            });
+            format!("forget generation {generation}{}", how.unwrap_or_default())
+        }
         Change::Adopt => "adopt the vault".into(),
     }
 }

@@ -84,7 +84,6 @@ impl Account {
         for waiter in self.leaving.take().unwrap_or_default() {
             turn.deny(waiter, Denied::Locked);
         }
-        self.revoking = None;
         // A login whose grant is being stored at this moment still ends well.
         if let Some(login) = self.login.take_if(|login| !matches!(login.awaits, Awaits::Commit)) {
             turn.emit(Effect::Report { request: login.request, progress: Progress::Failed(Denied::Locked) });

@@ -6,7 +6,7 @@ use super::errands::Asked;
 use super::handle::RequestState;
 use super::notify::Note;
 use super::task::Keeper;
-use crate::account::{Effect, Progress, RequestId, UserCode};
+use crate::account::{Effect, Progress, RequestId, RevocationId, UserCode};
 
 impl Keeper {
     pub(super) fn carry_out(&mut self, name: &AccountName, effect: Effect) {
@@ -20,9 +20,7 @@ impl Keeper {
                 self.errands.ask(who, ticket, Asked { definition, metadata, exchange, timeout });
             }
             Effect::Save { ticket, change } => self.errands.save(who, ticket, change),
-            Effect::Revoke { ticket, definition, metadata, token } => {
-                self.errands.revoke(who, ticket, definition, metadata, token);
-            }
+            Effect::Revoke { at } => self.are_unrevoked(vec![RevocationId { account: name.clone(), at }]),
             Effect::Listen { request, redirect, path } => {
                 self.errands.listen(name.clone(), request, redirect, path);
             }

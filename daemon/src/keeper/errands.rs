@@ -19,14 +19,10 @@ use crate::account::{Change, Exchange, Input, Page, RequestId, Ticket, TokenKey}
 use crate::http::Http;
 use crate::oauth::answer::{self, AnswerContext, Kind};
 use crate::oauth::device::{self, Polled};
-use crate::oauth::revoke::{self, Revocation};
 use crate::oauth::token_request::{self, TokenAsk};
 use crate::oauth::{Answer, Metadata, Outcome, Sent, Stamp};
 use crate::secret::{Sealed, Secret};
 use crate::vault::{Binding, CommitFailed, Vault};
-
-/// Revocation is a courtesy; nobody waits longer for it.
-const REVOKE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What errands need. Cheap to clone.
 #[derive(Clone)]
@@ -135,8 +131,22 @@ impl Errands {
         metadata: &Metadata,
     ) -> Result<Credentials, String> {
         let secret = match &definition.client_secret_file {
-            Some(path) => credentials::read_secret(path).await.map(Some)?,
+            Some(_) => None,
             None => self.vault.client_secret(account).await.map_err(|e| e.to_string())?,
+        };
+        self.credentials_with(secret, definition, metadata).await
+    }
+
+    /// The same with a secret that is at hand, if none lies in a file.
+    pub(super) async fn credentials_with(
+        &self,
+        secret: Option<Secret>,
+        definition: &Definition,
+        metadata: &Metadata,
+    ) -> Result<Credentials, String> {
+        let secret = match &definition.client_secret_file {
+            Some(path) => credentials::read_secret(path).await.map(Some)?,
+            None => secret,
         };
         let key = match &definition.private_key_file {
             Some(path) => Some(credentials::read_key(path).await?),
@@ -175,39 +185,6 @@ impl Errands {
                 let _ = errands.reports.send(Report::Adopted { by: who.account });
             }
         });
-    }
-
-    pub(super) fn revoke(
-        &self,
-        who: Errander,
-        ticket: Ticket,
-        definition: Arc<Definition>,
-        metadata: Arc<Metadata>,
-        token: Sealed,
-    ) {
-        let errands = self.clone();
-        tokio::spawn(async move {
-            let done = errands.revoked(&who, &definition, &metadata, &token).await.unwrap_or_else(|why| {
-                tracing::info!(account = %who.account, "not revoked at the server: {why}");
-                false
-            });
-            errands.hear(who.account, Input::Revoked { ticket, done });
-        });
-    }
-
-    async fn revoked(
-        &self,
-        who: &Errander,
-        definition: &Definition,
-        metadata: &Metadata,
-        token: &Sealed,
-    ) -> Result<bool, String> {
-        let token = self.reveal(who, token).await?;
-        let credentials = self.credentials(&who.account, definition, metadata).await?;
-        let request = revoke::request(&credentials.client(definition, metadata), &token);
-        let request = request.map_err(|problem| problem.to_string())?;
-        let sent = self.http.send(request, REVOKE_TIMEOUT).await;
-        Ok(revoke::read(&sent) == Revocation::Settled)
     }
 
     pub(super) fn listen(

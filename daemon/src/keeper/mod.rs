@@ -22,6 +22,7 @@ mod notify;
 mod publish;
 mod random;
 mod requests;
+mod revoking;
 mod screen;
 mod servers;
 mod sleep;

@@ -17,7 +17,8 @@ use super::servers::Servers;
 use super::task::{Ears, Keeper};
 use super::vaulting::{Gate, Position, Return};
 use super::waiters::Waiters;
-use super::{files, keyring, network, notify, screen, sleep};
+use super::{files, keyring, network, notify, random, screen, sleep};
+use crate::account::Revocations;
 use crate::http::Http;
 use crate::oauth::Heard;
 use crate::time::Boot;
@@ -88,6 +89,7 @@ pub fn start(places: Places, bus: zbus::Connection, hardening: BTreeMap<String, 
         deadlines: BTreeSet::new(),
         waiters: Waiters::default(),
         requests: Requests::default(),
+        revocations: Revocations::new(u64::from_ne_bytes(random::bytes())),
         pages: HashMap::new(),
         gate,
         closing: false,

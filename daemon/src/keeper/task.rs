@@ -14,9 +14,10 @@ use super::entry::Entry;
 use super::errands::{Errander, Errands};
 use super::handle::{Message, Reply, RequestState, View};
 use super::requests::{Kind, Requests};
+use super::revoking::Revoked;
 use super::vaulting::{Gate, VaultReport};
 use super::waiters::{Waiters, Waiting};
-use crate::account::{Denied, Effect, Input, Page, RequestId, TokenAsk};
+use crate::account::{Denied, Effect, Input, Page, RequestId, RevocationId, Revocations, TokenAsk};
 use crate::time::Boot;
 
 /// What errands and watchers tell the keeper.
@@ -27,6 +28,10 @@ pub(super) enum Report {
     Listening { account: AccountName, request: RequestId, redirect_uri: String, page: oneshot::Sender<Page> },
     /// The vault did something.
     Vault(VaultReport),
+    /// Servers that have still to be told of these logouts.
+    Unrevoked(Vec<RevocationId>),
+    /// A server was told of a logout, or not.
+    Revoked { id: RevocationId, result: Revoked },
     /// An account was logged out and its definition deleted, or not.
     Removed { result: Result<(), Denied>, reply: Reply<()> },
     /// A client secret was put into the vault.
@@ -58,6 +63,7 @@ pub(super) struct Keeper {
     pub(super) deadlines: BTreeSet<(Boot, AccountName)>,
     pub(super) waiters: Waiters,
     pub(super) requests: Requests,
+    pub(super) revocations: Revocations,
     pub(super) pages: HashMap<RequestId, oneshot::Sender<Page>>,
     pub(super) gate: Gate,
     /// Whether the vault is dropping its key.
@@ -137,6 +143,8 @@ impl Keeper {
                 }
             }
             Report::Vault(report) => self.vault_did(report),
+            Report::Unrevoked(ids) => self.are_unrevoked(ids),
+            Report::Revoked { id, result } => self.revoked(id, result),
             Report::Removed { result, reply } => self.removed(result, reply),
             Report::SecretChanged { account } => self.define_again(&account),
             Report::Adopted { by } => {
@@ -147,7 +155,11 @@ impl Keeper {
             }
             // Faults are logged as they are found.
             Report::ConfigChanged => drop(self.reload()),
-            Report::NetworkUp => self.tell_all(|| Input::NetworkUp),
+            Report::NetworkUp => {
+                let now = self.now();
+                self.revocations.network_up(&now);
+                self.tell_all(|| Input::NetworkUp);
+            }
             Report::Sleeping => self.tell_all(|| Input::Sleeping),
             Report::Woke => self.tell_all(|| Input::Woke),
             Report::KeyringChanged => self.keyring_changed(),
@@ -275,6 +287,7 @@ impl Keeper {
         for request in self.requests.overdue(now) {
             self.expire(request);
         }
+        self.revoke_due();
     }
 
     /// The jump rule (refresh.md "Clocks"), for machines without logind.
@@ -317,7 +330,8 @@ impl Keeper {
     fn deadline(&self) -> Option<Boot> {
         let account = self.deadlines.first().map(|(at, _)| *at);
         let request = self.requests.deadline();
-        [account, request].into_iter().flatten().min().map(|at| at.max(self.not_before))
+        let revocation = if self.draining { None } else { self.revocations.deadline() };
+        [account, request, revocation].into_iter().flatten().min().map(|at| at.max(self.not_before))
     }
 
     pub(super) fn now(&self) -> crate::time::Now {

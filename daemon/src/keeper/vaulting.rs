@@ -149,6 +149,7 @@ impl Keeper {
         self.look_at_slots();
         let names: Vec<AccountName> = self.entries.keys().cloned().collect();
         self.load(names);
+        self.read_revocations();
     }
 
     /// Ends the requests to unlock: only now, when the accounts have what the vault held, does a token call pass.
@@ -252,6 +253,7 @@ impl Keeper {
             Position::Closing(waiting) => return waiting.push(reply),
             Position::Open => self.gate.position = Position::Closing(vec![reply]),
         }
+        self.revocations.forget();
         self.tell_all(|| Input::Locked);
         self.close_if_settled();
     }

@@ -23,24 +23,32 @@ fn a_server_without_revocation_is_no_error_of_logout() {
     assert_eq!(request(&client, &secret("rt-1")).err(), Some(CannotAsk::NoEndpoint("revocation")));
 }
 
+/// S14: an unknown token, a public client, an unsupported type: whatever a server refuses it would refuse again.
 #[test]
 fn only_a_server_that_could_not_is_asked_again() {
+    const NOW: Wall = Wall(1_792_567_680_000);
     for (status, expected) in [
-        (200, Revocation::Settled),
-        (204, Revocation::Settled),
-        (400, Revocation::Settled),
-        (401, Revocation::Settled),
-        (403, Revocation::Settled),
-        (404, Revocation::Settled),
-        (302, Revocation::Later),
-        (408, Revocation::Later),
-        (425, Revocation::Later),
-        (429, Revocation::Later),
-        (500, Revocation::Later),
-        (503, Revocation::Later),
+        (200, Told::Revoked),
+        (204, Told::Revoked),
+        (400, Told::Refused(400)),
+        (401, Told::Refused(401)),
+        (403, Told::Refused(403)),
+        (404, Told::Refused(404)),
+        (302, Told::Later(None)),
+        (407, Told::Later(None)),
+        (408, Told::Later(None)),
+        (425, Told::Later(None)),
+        (429, Told::Later(None)),
+        (451, Told::Later(None)),
+        (500, Told::Later(None)),
+        (503, Told::Later(None)),
     ] {
-        assert_eq!(read(&Ok(response(status, ""))), expected, "{status}");
+        let body = r#"{"error":"unsupported_token_type"}"#;
+        assert_eq!(read(&Ok(response(status, body)), NOW), expected, "{status}");
     }
-    assert_eq!(read(&Err(Fault::NotSent { why: String::new(), certificate: false })), Revocation::Later);
-    assert_eq!(read(&Err(Fault::Lost { why: String::new() })), Revocation::Later);
+    let mut busy = response(503, "");
+    busy.headers_mut().insert("retry-after", http::HeaderValue::from_static("90"));
+    assert_eq!(read(&Ok(busy), NOW), Told::Later(Some(Duration::from_secs(90))));
+    assert_eq!(read(&Err(Fault::NotSent { why: String::new(), certificate: false }), NOW), Told::Later(None));
+    assert_eq!(read(&Err(Fault::Lost { why: String::new() }), NOW), Told::Later(None));
 }

@@ -5,7 +5,7 @@ use super::db::Row;
 use super::record::GrantBody;
 use super::seal::{Binding, Kind};
 use super::sealer::Sealer;
-use crate::account::{Change, NewGrant, NewToken, RefreshToken};
+use crate::account::{Change, NewGrant, NewToken, RefreshToken, Revocation, Unrevoked};
 use crate::secret::Sealed;
 
 /// The longest token that is kept (bytes); a longer one is served from memory only.
@@ -19,10 +19,21 @@ pub(super) struct Rows {
     pub(super) token: Option<Sealed>,
 }
 
+/// At most so many logins of one account wait to be revoked; the oldest gives way.
+const MOST_UNREVOKED: usize = 16;
+
 /// What is stored of an account now.
 pub(super) struct Present {
     pub(super) grant: Option<Row>,
     pub(super) tokens: Option<Row>,
+    /// Read only where a login is forgotten.
+    pub(super) parting: Option<Parting>,
+}
+
+/// What a revocation is made of, beside the grant.
+pub(super) struct Parting {
+    pub(super) revocations: Option<Row>,
+    pub(super) client_secret: Option<Row>,
 }
 
 /// Whose records, under which binding.
@@ -46,10 +57,13 @@ pub(super) fn prepare(sealer: &Sealer, owner: &Owner<'_>, present: &Present, cha
             body.intent = None;
             rewrite(sealer, owner, *generation, &body)
         }
-        Change::Forget { generation } => {
+        Change::Forget { generation, revocation } => {
             agree(owner, stored_generation(present), *generation)?;
             let mut rows = rewrite(sealer, owner, *generation, &GrantBody::default())?;
             rows.rows.push((Kind::Tokens, None));
+            if let Some(row) = revocation.as_ref().and_then(|new| revocations_row(sealer, owner, present, new)) {
+                rows.rows.push((Kind::Revocations, Some(row)));
+            }
             Ok(rows)
         }
         Change::Grant { replaces, grant, tokens } => {
@@ -103,6 +117,25 @@ fn tokens_row(sealer: &Sealer, owner: &Owner<'_>, generation: u64, tokens: &[New
             return Some(row);
         }
         kept.pop();
+    }
+    None
+}
+
+/// The token that is being forgotten, put to those that still wait. `None` = there is none, or it was put there before.
+fn revocations_row(sealer: &Sealer, owner: &Owner<'_>, present: &Present, new: &Revocation) -> Option<Row> {
+    let parting = present.parting.as_ref()?;
+    let token = open_under(sealer, owner, present)?.token?;
+    let token = sealer.open_token(owner.account, owner.binding, &token).ok()?;
+    let secret = parting.client_secret.as_ref().and_then(|row| sealer.open_client_secret(owner.account, row).ok());
+    let waiting = parting.revocations.as_ref().and_then(|row| sealer.open_revocations(owner.account, row).ok());
+    let mut waiting = waiting.unwrap_or_default();
+    waiting.push(Unrevoked { revocation: new.clone(), token, client_secret: secret });
+    waiting.drain(..waiting.len().saturating_sub(MOST_UNREVOKED));
+    while !waiting.is_empty() {
+        if let Ok(row) = sealer.seal_revocations(owner.account, &waiting) {
+            return Some(row);
+        }
+        waiting.remove(0);
     }
     None
 }

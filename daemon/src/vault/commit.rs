@@ -53,8 +53,11 @@ impl Store {
             Change::Forget { .. } => self.hurry(),
             Change::Intent { .. } | Change::Grant { .. } | Change::Facts { .. } => {}
         }
+        let mut present = self.present(pending.account.as_str()).map_err(|refused| refused.to_string())?;
+        if let Change::Forget { revocation: Some(_), .. } = &pending.change {
+            present.parting = Some(self.parting(pending.account.as_str()).map_err(|refused| refused.to_string())?);
+        }
         let sealer = self.sealer().map_err(|refused| refused.to_string())?;
-        let present = self.present(pending.account.as_str()).map_err(|refused| refused.to_string())?;
         let owner = Owner { account: pending.account.as_str(), binding: &pending.binding };
         prepare(sealer, &owner, &present, &pending.change)
     }
@@ -100,7 +103,7 @@ impl Store {
         self.write(&[(account.as_str(), Kind::ClientSecret, Some(&row))]).map_err(Refused::Disk)
     }
 
-    /// Forgets everything of an account.
+    /// Forgets everything of an account but what its server has still to be told.
     pub(super) fn remove(&mut self, account: &AccountName) -> Result<(), Refused> {
         self.hurry();
         let kinds = [Kind::Grant, Kind::Tokens, Kind::ClientSecret];

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::db::{Row, SlotRow};
-use super::record::{GrantBody, decode_tokens, encode_tokens};
+use super::record::{GrantBody, decode_revocations, decode_tokens, encode_revocations, encode_tokens};
 use super::seal::{Key, Kind, hash, unpad};
 use super::sealer::{Sealer, is_intact, unwrap};
 use super::sink::Sink;
@@ -23,6 +23,7 @@ pub fn record(data: &[u8]) {
     assert!(sealer.open_grant("work", &row(Kind::Grant)).is_err(), "nobody has the key");
     assert!(sealer.open_tokens("work", &row(Kind::Tokens)).is_err(), "nobody has the key");
     assert!(sealer.open_client_secret("work", &row(Kind::ClientSecret)).is_err(), "nobody has the key");
+    assert!(sealer.open_revocations("work", &row(Kind::Revocations)).is_err(), "nobody has the key");
     assert!(sealer.open_token("work", &BINDING, &Sealed(data.into())).is_err(), "nobody has the key");
     assert!(sealer.open_meta(data).is_err(), "nobody has the key");
 
@@ -37,6 +38,15 @@ pub fn record(data: &[u8]) {
         let again = decode_tokens(&encode_tokens(&borrowed)).expect("what was read can be written");
         let same = |(a, b): (&crate::account::StoredToken, &crate::account::StoredToken)| {
             a.token.same_as(b.token.reveal()) && a.expiry == b.expiry && a.scopes == b.scopes && a.key == b.key
+        };
+        assert!(again.len() == read.len() && again.iter().zip(&read).all(same));
+    }
+    if let Ok(read) = decode_revocations(body) {
+        let again = decode_revocations(&encode_revocations(&read)).expect("what was read can be written");
+        let same = |(a, b): (&crate::account::Unrevoked, &crate::account::Unrevoked)| {
+            a.revocation == b.revocation
+                && a.token.same_as(b.token.reveal())
+                && a.client_secret.is_some() == b.client_secret.is_some()
         };
         assert!(again.len() == read.len() && again.iter().zip(&read).all(same));
     }

@@ -23,6 +23,7 @@ mod sealer;
 mod sink;
 mod slot;
 mod store;
+mod unrevoked;
 mod view;
 mod worker;
 
@@ -34,7 +35,7 @@ use std::path::{Path, PathBuf};
 use tokenkeeper_config::AccountName;
 use zeroize::Zeroizing;
 
-use crate::account::{Change, Stored};
+use crate::account::{Change, RevocationId, Stored, Unrevoked};
 use crate::secret::{Sealed, Secret};
 use commit::{Committed, Pending};
 use store::Store;
@@ -156,7 +157,33 @@ impl Vault {
         self.worker.call(move |store| store.set_client_secret(&account, &secret)).await?
     }
 
-    /// Forgets everything of an account; durable when this returns.
+    /// Of which forgotten logins the servers have not been told.
+    ///
+    /// # Errors
+    /// When the vault is shut or its disk fails.
+    pub async fn unrevoked(&self) -> Result<Vec<RevocationId>, Refused> {
+        self.worker.call(|store| store.unrevoked()).await?
+    }
+
+    /// What it takes to tell one; `None` = it is settled.
+    ///
+    /// # Errors
+    /// When the vault is shut, its disk fails, or the record is damaged.
+    pub async fn unrevoked_one(&self, id: &RevocationId) -> Result<Option<Unrevoked>, Refused> {
+        let id = id.clone();
+        self.worker.call(move |store| store.unrevoked_one(&id)).await?
+    }
+
+    /// Deletes what was kept for it; durable when this returns.
+    ///
+    /// # Errors
+    /// When the vault is shut or its disk fails.
+    pub async fn revoked(&self, id: &RevocationId) -> Result<(), Refused> {
+        let id = id.clone();
+        self.worker.call(move |store| store.revoked(&id)).await?
+    }
+
+    /// Forgets everything of an account but what its server has still to be told; durable when this returns.
     ///
     /// # Errors
     /// When its disk fails.

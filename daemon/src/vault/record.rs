@@ -6,7 +6,7 @@ use tokenkeeper_config::TokenKind;
 use zeroize::Zeroizing;
 
 use super::seal::{Nonsense, prefixed, take_part};
-use crate::account::{Facts, Intent, StoredToken, TokenKey};
+use crate::account::{Facts, Intent, StoredToken, TokenKey, Unrevoked};
 use crate::secret::{Sealed, Secret};
 use crate::time::{Boot, BootId, Moment, Wall};
 
@@ -95,6 +95,40 @@ pub(super) fn decode_tokens(mut body: &[u8]) -> Result<Vec<StoredToken>, Nonsens
     Ok(tokens)
 }
 
+/// The body of a `revocations` record: for each a text, the token, and the client's secret or nothing.
+pub(super) fn encode_revocations(unrevoked: &[Unrevoked]) -> Zeroizing<Vec<u8>> {
+    let text = |one: &Unrevoked| serde_json::to_vec(&one.revocation).expect("plain values have a JSON form");
+    let texts: Vec<_> = unrevoked.iter().map(text).collect();
+    let parts: Vec<&[u8]> = unrevoked
+        .iter()
+        .zip(&texts)
+        .flat_map(|(one, text)| {
+            let secret = one.client_secret.as_ref().map_or(&[][..], |secret| secret.reveal());
+            [text.as_slice(), one.token.reveal(), secret]
+        })
+        .collect();
+    prefixed(&parts)
+}
+
+/// Reads what [`encode_revocations`] wrote.
+pub(super) fn decode_revocations(mut body: &[u8]) -> Result<Vec<Unrevoked>, Nonsense> {
+    let mut unrevoked = Vec::new();
+    while !body.is_empty() {
+        let text = take_part(&mut body).ok_or(Nonsense::Part)?;
+        if body.is_empty() {
+            return Err(Nonsense::NoToken);
+        }
+        let token = take_part(&mut body).ok_or(Nonsense::Part)?;
+        let secret = take_part(&mut body).ok_or(Nonsense::Part)?;
+        unrevoked.push(Unrevoked {
+            revocation: serde_json::from_slice(text).map_err(|_| Nonsense::Text)?,
+            token: Secret::copy_of(token),
+            client_secret: (!secret.is_empty()).then(|| Secret::copy_of(secret)),
+        });
+    }
+    Ok(unrevoked)
+}
+
 fn token_text(token: &StoredToken) -> Vec<u8> {
     let text = TokenText {
         kind: word_of(token.key.kind).to_owned(),
@@ -167,9 +201,9 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn whatever_was_sealed_is_read_without_a_panic(bytes: Vec<u8>, text: String) {
-            drop((GrantBody::decode(&bytes), decode_tokens(&bytes)));
+            drop((GrantBody::decode(&bytes), decode_tokens(&bytes), decode_revocations(&bytes)));
             let parts = prefixed(&[text.as_bytes(), &bytes, &bytes]);
-            drop((GrantBody::decode(&parts), decode_tokens(&parts)));
+            drop((GrantBody::decode(&parts), decode_tokens(&parts), decode_revocations(&parts)));
         }
     }
 }

@@ -39,6 +39,8 @@ pub(super) enum Kind {
     Tokens,
     /// The client secret of an account.
     ClientSecret,
+    /// Tokens of forgotten logins of which the server has not been told.
+    Revocations,
     /// One refresh token, inside a grant.
     RefreshToken,
     /// Facts about the vault itself; opening it proves the key.
@@ -226,6 +228,7 @@ impl Kind {
             Self::Grant => "grant",
             Self::Tokens => "tokens",
             Self::ClientSecret => "client-secret",
+            Self::Revocations => "revocations",
             Self::RefreshToken => "refresh-token",
             Self::Meta => "meta",
             Self::Slot => "slot",
@@ -236,7 +239,8 @@ impl Kind {
 impl Kind {
     /// The kind of a record in the database.
     pub(super) fn of_record(word: &str) -> Option<Self> {
-        [Self::Grant, Self::Tokens, Self::ClientSecret].into_iter().find(|kind| kind.as_str() == word)
+        let records = [Self::Grant, Self::Tokens, Self::ClientSecret, Self::Revocations];
+        records.into_iter().find(|kind| kind.as_str() == word)
     }
 }
 

@@ -4,12 +4,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::db::{Row, SlotRow};
-use super::record::{GrantBody, decode_tokens, encode_tokens};
+use super::record::{GrantBody, decode_revocations, decode_tokens, encode_revocations, encode_tokens};
 use super::seal::{
     Binding, CLASSES, Context, Key, Kind, NONCE, Nonsense, TooLarge, Unsealable, class_of, hash, nonce, open, pad,
     seal, unpad,
 };
-use crate::account::StoredToken;
+use crate::account::{StoredToken, Unrevoked};
 use crate::secret::{Sealed, Secret};
 
 /// Refresh tokens of other formats would begin with another byte.
@@ -70,6 +70,15 @@ impl Sealer {
 
     pub(super) fn open_client_secret(&self, account: &str, row: &Row) -> Result<Secret, Unsealable> {
         self.open_row(account, row)
+    }
+
+    /// What is to be revoked belongs to its account's name and to no definition: that may be another by then, or gone.
+    pub(super) fn seal_revocations(&self, account: &str, unrevoked: &[Unrevoked]) -> Result<Row, TooLarge> {
+        self.seal_row(Kind::Revocations, account, 0, &[0; 32], &encode_revocations(unrevoked))
+    }
+
+    pub(super) fn open_revocations(&self, account: &str, row: &Row) -> Result<Vec<Unrevoked>, Unsealable> {
+        Ok(decode_revocations(self.open_row(account, row)?.reveal())?)
     }
 
     /// Version, generation, then the sealed token. It is not padded: it lies inside a padded record.

@@ -295,11 +295,19 @@ impl Store {
 
     /// What is stored of one account now.
     pub(super) fn present(&self, account: &str) -> Result<Present, Refused> {
-        let row = |kind| match self.sunk.get(account).and_then(|sunk| sunk.rows.get(&kind)) {
+        Ok(Present {
+            grant: self.newest(account, Kind::Grant)?,
+            tokens: self.newest(account, Kind::Tokens)?,
+            parting: None,
+        })
+    }
+
+    /// A record as it is in the sink, else in the vault.
+    pub(super) fn newest(&self, account: &str, kind: Kind) -> Result<Option<Row>, Refused> {
+        match self.sunk.get(account).and_then(|sunk| sunk.rows.get(&kind)) {
             Some(newer) => Ok(newer.clone()),
             None => self.row(account, kind),
-        };
-        Ok(Present { grant: row(Kind::Grant)?, tokens: row(Kind::Tokens)? })
+        }
     }
 
     fn row(&self, account: &str, kind: Kind) -> Result<Option<Row>, Refused> {
@@ -335,11 +343,11 @@ impl Store {
         }
     }
 
-    fn db(&self) -> Result<&Db, Refused> {
+    pub(super) fn db(&self) -> Result<&Db, Refused> {
         self.db.as_ref().ok_or_else(|| Refused::Disk(format!("{} cannot be opened", self.path().display())))
     }
 
-    fn disk(&self, what: &str, why: &Fault) -> Refused {
+    pub(super) fn disk(&self, what: &str, why: &Fault) -> Refused {
         Refused::Disk(format!("cannot {what} {}: {why}", self.path().display()))
     }
 

@@ -116,15 +116,13 @@ impl World {
 
     /// Reports that nobody waits for.
     pub(super) fn stray(&mut self) {
-        let ticket = Ticket(self.rng.below(50));
         let request = RequestId(self.rng.below(50).into());
         let query = vec![("state".to_owned(), Secret::from("foreign".to_owned()))];
-        let input = match self.rng.below(6) {
+        let input = match self.rng.below(5) {
             0 => Input::Listening { request, redirect_uri: "http://127.0.0.1:1/x".into() },
             1 => Input::Redirected { request, query },
             2 => Input::Discovered { ticket: Ticket(0), result: Ok(testing::metadata(false)) },
-            3 => Input::Revoked { ticket, done: true },
-            4 => Input::RefreshTokenGiven { request, token: Secret::from("rt-stray".to_owned()) },
+            3 => Input::RefreshTokenGiven { request, token: Secret::from("rt-stray".to_owned()) },
             _ => Input::Answered {
                 ticket: Ticket(0),
                 answer: Answer { refresh_token: None, outcome: Outcome::Ended { why: "stray".into() } },
@@ -213,6 +211,7 @@ impl World {
     pub(super) fn start(&mut self) {
         self.account = Some(Account::new("work".parse().expect("a name"), self.rng.next()));
         self.referee.locked = false;
+        self.tell_of_logouts();
         let (definition, stored) = (self.definition.clone(), Box::new(self.disk.read()));
         if self.rng.once_in(2) {
             self.hear(Input::Defined(Ok(definition)));

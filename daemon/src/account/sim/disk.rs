@@ -12,6 +12,8 @@ pub(super) struct Disk {
     pub(super) intent: Option<Intent>,
     tokens: Vec<NewToken>,
     pub(super) foreign: bool,
+    /// Tokens of forgotten logins.
+    pub(super) unrevoked: Vec<Sealed>,
 }
 
 impl Disk {
@@ -42,9 +44,9 @@ impl Disk {
                 self.intent = None;
                 Ok(None)
             }
-            Change::Forget { generation } => {
+            Change::Forget { generation, revocation } => {
                 self.compare(*generation)?;
-                self.token = None;
+                self.unrevoked.extend(self.token.take().filter(|_| revocation.is_some()));
                 self.facts = None;
                 self.intent = None;
                 self.tokens.clear();

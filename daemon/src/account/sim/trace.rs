@@ -34,7 +34,6 @@ pub(super) fn named(input: &Input) -> String {
         Input::Saved { .. } => "Saved".into(),
         Input::SaveFailed { .. } => "SaveFailed".into(),
         Input::Unopenable { .. } => "Unopenable".into(),
-        Input::Revoked { .. } => "Revoked".into(),
         Input::LogoutWanted { waiter } => format!("LogoutWanted w{}", waiter.0),
         Input::Adopted => "Adopted".into(),
         Input::NetworkUp => "NetworkUp".into(),

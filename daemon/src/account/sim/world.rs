@@ -233,12 +233,7 @@ impl World {
                 self.later_input(wait, input);
             }
             Effect::Report { request, progress: Progress::Uri { user_code: None, .. } } => self.browser(request),
-            Effect::Revoke { ticket, token, .. } => {
-                if let Some(family) = self.server.family_of(&testing::unseal(&token)) {
-                    self.server.revoke(family);
-                }
-                self.later_input(SECOND, Input::Revoked { ticket, done: true });
-            }
+            Effect::Revoke { .. } => self.tell_of_logouts(),
             Effect::Reply { .. }
             | Effect::ReplyDone { .. }
             | Effect::Deny { .. }
@@ -246,6 +241,15 @@ impl World {
             | Effect::Report { .. }
             | Effect::Notify(_)
             | Effect::Log { .. } => {}
+        }
+    }
+
+    /// The keeper's part: what the disk holds of forgotten logins.
+    pub(super) fn tell_of_logouts(&mut self) {
+        for token in std::mem::take(&mut self.disk.unrevoked) {
+            if let Some(family) = self.server.family_of(&testing::unseal(&token)) {
+                self.server.revoke(family);
+            }
         }
     }
 

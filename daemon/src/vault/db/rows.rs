@@ -70,6 +70,13 @@ impl Db {
         Ok(row.optional()?)
     }
 
+    /// The accounts that have a record of this kind.
+    pub(in crate::vault) fn accounts_with(&self, kind: Kind) -> Result<Vec<String>, Fault> {
+        let mut statement = self.conn.prepare("SELECT account FROM record WHERE kind = ?1")?;
+        let names = statement.query_map(params![kind.as_str()], |row| row.get(0))?;
+        Ok(names.collect::<Result<_, _>>()?)
+    }
+
     /// All records with their accounts.
     pub(in crate::vault) fn every_row(&self) -> Result<Vec<(String, Row)>, Fault> {
         let mut statement = self.conn.prepare("SELECT account, kind, generation, binding, sealed FROM record")?;

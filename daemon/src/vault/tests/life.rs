@@ -99,7 +99,7 @@ async fn a_change_for_another_generation_is_refused_and_given_back() {
     let failed = put(&vault, grant(4, "rt-x")).await.err().expect("no commit");
     assert_eq!(failed.why, "the vault holds generation 1 of `work`, the change is for 4");
     assert!(matches!(*failed.change, Change::Grant { replaces: 4, .. }));
-    assert!(put(&vault, Change::Forget { generation: 0 }).await.is_err());
+    assert!(put(&vault, Change::Forget { generation: 0, revocation: None }).await.is_err());
     assert!(put(&vault, Change::Intent { generation: 2, intent: None }).await.is_err());
     assert_eq!(shown(&vault, &held(&vault).await.token).await, "rt-1");
 }
@@ -114,10 +114,48 @@ async fn a_grant_that_reached_the_disk_after_all_is_not_refused_the_second_time(
 }
 
 #[tokio::test]
+async fn what_is_to_be_revoked_outlives_logins_secrets_and_the_account() {
+    let (world, vault) = World::with_vault().await;
+    vault.set_client_secret(&work(), Secret::copy_of(b"cs-1")).await.expect("stored");
+    let noted = |at| Revocation { at, client_id: "cli".into(), ..Revocation::default() };
+    put(&vault, grant(0, "rt-1")).await.expect("committed");
+    put(&vault, Change::Forget { generation: 1, revocation: Some(noted(7)) }).await.expect("committed");
+    put(&vault, grant(1, "rt-2")).await.expect("a new login");
+    put(&vault, Change::Forget { generation: 2, revocation: Some(noted(8)) }).await.expect("committed");
+    let again = Change::Forget { generation: 2, revocation: Some(noted(9)) };
+    put(&vault, again).await.expect("there is no token left to put to the others");
+    vault.remove(&work()).await.expect("removed");
+
+    let vault = world.again(vault).await;
+    let ids = vault.unrevoked().await.expect("read");
+    assert_eq!(ids.iter().map(|id| id.at).collect::<Vec<_>>(), [7, 8]);
+    let first = vault.unrevoked_one(&ids[0]).await.expect("read").expect("it is there");
+    assert!(first.token.same_as(b"rt-1") && first.client_secret.expect("as it was").same_as(b"cs-1"));
+    vault.revoked(&ids[0]).await.expect("deleted");
+    assert!(vault.unrevoked_one(&ids[0]).await.expect("read").is_none());
+    vault.revoked(&ids[1]).await.expect("deleted");
+    let vault = world.again(vault).await;
+    assert_eq!(vault.unrevoked().await.expect("read"), []);
+}
+
+#[tokio::test]
+async fn of_many_logins_that_nobody_could_revoke_the_latest_are_kept() {
+    let (_world, vault) = World::with_vault().await;
+    for round in 0..20_u64 {
+        put(&vault, grant(round, &"r".repeat(3_000))).await.expect("committed");
+        let at = i64::try_from(round).expect("few");
+        let revocation = Some(Revocation { at, client_id: "cli".into(), ..Revocation::default() });
+        put(&vault, Change::Forget { generation: round + 1, revocation }).await.expect("committed");
+    }
+    let ats: Vec<_> = vault.unrevoked().await.expect("read").iter().map(|id| id.at).collect();
+    assert_eq!(ats, (10..20).collect::<Vec<_>>(), "ten of 3 kB fit into a record");
+}
+
+#[tokio::test]
 async fn forgetting_keeps_the_count() {
     let (world, vault) = World::with_vault().await;
     put(&vault, grant(0, "rt-1")).await.expect("committed");
-    put(&vault, Change::Forget { generation: 1 }).await.expect("committed");
+    put(&vault, Change::Forget { generation: 1, revocation: None }).await.expect("committed");
     let vault = world.again(vault).await;
     let stored = load(&vault, HERE).await;
     assert!(stored.generation == 1 && stored.grant.is_none() && stored.tokens.is_empty());

@@ -14,7 +14,7 @@ use tokenkeeper_config::{AccountName, TokenKind};
 use zeroize::Zeroizing;
 
 use super::{Binding, CommitFailed, Opener, SlotKind, Vault};
-use crate::account::{Change, Facts, NewGrant, NewToken, RefreshToken, Stored, StoredGrant, TokenKey};
+use crate::account::{Change, Facts, NewGrant, NewToken, RefreshToken, Revocation, Stored, StoredGrant, TokenKey};
 use crate::secret::{Sealed, Secret};
 use crate::time::Wall;
 

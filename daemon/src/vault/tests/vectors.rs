@@ -22,6 +22,7 @@ struct Vectors {
     forgotten: Forgotten,
     tokens: Vec<Tokens>,
     client_secrets: Vec<ClientSecret>,
+    revocations: Vec<Revocations>,
     meta: Meta,
     slots: Vec<GoodSlot>,
     passphrase: Passphrase,
@@ -69,6 +70,14 @@ struct ClientSecret {
     why: String,
     row: RowText,
     length: usize,
+}
+
+#[derive(Deserialize)]
+struct Revocations {
+    why: String,
+    row: RowText,
+    tokens: Vec<String>,
+    secrets: Vec<Option<String>>,
 }
 
 #[derive(Deserialize)]
@@ -197,6 +206,14 @@ fn the_records_that_the_format_describes_are_read() {
         let secret = sealer.open_client_secret(of, &good.row.row()).expect(&good.why);
         assert_eq!(secret.len(), good.length, "{}", good.why);
     }
+    for good in &vectors.revocations {
+        let all = sealer.open_revocations(of, &good.row.row()).expect(&good.why);
+        let text = |secret: &Secret| secret.reveal_str().expect("text").to_owned();
+        assert_eq!(all.iter().map(|one| text(&one.token)).collect::<Vec<_>>(), good.tokens, "{}", good.why);
+        let secrets: Vec<_> = all.iter().map(|one| one.client_secret.as_ref().map(text)).collect();
+        assert_eq!(secrets, good.secrets, "{}", good.why);
+        assert!(all.iter().all(|one| one.revocation.client_id == "cli"), "{}", good.why);
+    }
     let meta = sealer.open_meta(&bytes(&vectors.meta.blob)).expect("it opens");
     assert_eq!(meta.machine, hash([b"tokenkeeper machine 1", sealer.vault(), vectors.meta.machine_id.as_bytes()]));
     for good in &vectors.sinks {
@@ -233,6 +250,7 @@ fn every_bad_record_is_refused_with_its_own_error() {
         let row = bad.row.row();
         let refused = match row.kind {
             Kind::Tokens => sealer.open_tokens(of, &row).err(),
+            Kind::Revocations => sealer.open_revocations(of, &row).err(),
             _ => sealer.open_grant(of, &row).err(),
         };
         assert_eq!(said(refused), bad.error, "{}", bad.why);
@@ -270,10 +288,11 @@ async fn every_bad_slot_is_refused_with_its_own_error() {
 fn there_are_as_many_vectors_as_the_format_promises() {
     let vectors = vectors();
     let good = vectors.grants.len() + 1 + vectors.tokens.len() + vectors.client_secrets.len() + 1;
+    let good = good + vectors.revocations.len();
     let good = good + vectors.bindings.len() + vectors.slots.len() + 1 + vectors.sinks.len();
     let bad = vectors.bad_rows.len() + vectors.bad_refresh_tokens.len() + vectors.bad_metas.len();
     let bad = bad + vectors.bad_slots.len() + vectors.bad_sinks.len();
-    assert_eq!((good, bad), (26, 92));
+    assert_eq!((good, bad), (28, 97));
 }
 
 fn said<E: std::fmt::Display>(refused: Option<E>) -> String {

@@ -87,6 +87,13 @@ ACCESS = {
 ID = {**ACCESS, "kind": "id", "expiry": None}
 
 
+REVOCATION = {
+    "at": 1700000004000, "issuer": "https://as.example", "token_endpoint": "https://as.example/token",
+    "revocation_endpoint": "https://as.example/revoke", "auth_methods": None, "client_id": "cli", "client_auth": "post",
+    "client_secret_file": None, "private_key_file": None, "private_key_id": None, "assertion_audience": "issuer",
+}
+
+
 def token(n, generation, secret, account="work", binding=BINDING, version=1):
     sealed = seal(KEY, nonce(n), aad("refresh-token", account, generation, 0, binding), secret)
     return bytes([version]) + u64(generation) + sealed
@@ -176,6 +183,11 @@ def bad_tokens(why, error, *body):
     return bad_row(why, error, "tokens", record(9, "tokens", "work", 7, BINDING, parts(*body)))
 
 
+def bad_revocations(why, error, *body):
+    sealed = record(9, "revocations", "work", 0, ZEROS, parts(*body))
+    return bad_row(why, error, "revocations", sealed, generation=0, binding=ZEROS)
+
+
 SIZE = size_of(grant())
 FULL = grant(previous=token(10, 6, b"rt-6"))
 
@@ -221,6 +233,13 @@ print(json.dumps({
         good_row("one of the second size class", 6, "client-secret", 0, b"s" * 4000, {"length": 4000}, ZEROS),
         good_row("one of the third", 18, "client-secret", 0, b"s" * 8000, {"length": 8000}, ZEROS),
         good_row("the longest", 19, "client-secret", 0, b"s" * 32467, {"length": 32467}, ZEROS),
+    ],
+    "revocations": [
+        good_row("one, of a public client", 21, "revocations", 0, parts(text(REVOCATION), b"rt-7", b""),
+                 {"tokens": ["rt-7"], "secrets": [None]}, ZEROS),
+        good_row("two, one with a client secret", 22, "revocations", 0,
+                 parts(text(REVOCATION), b"rt-7", b"cs-1", text({"at": 1, "client_id": "cli"}), b"rt-9", b""),
+                 {"tokens": ["rt-7", "rt-9"], "secrets": ["cs-1", None]}, ZEROS),
     ],
     "meta": {"blob": meta(8, META).hex(), "machine_id": MACHINE.decode()},
     "slots": [
@@ -283,6 +302,12 @@ print(json.dumps({
         bad_tokens("a token without its text", TEXT, b"at-7", text(ACCESS)),
         bad_tokens("text that is not UTF-8", TEXT, b"{\"kind\":\"\xff\"}", b"x"),
         bad_tokens("an expiry with a boot id of 15 bytes", TEXT, text({**ACCESS, "expiry": {**ACCESS["expiry"], "boot_id": list(range(15))}}), b"x"),
+        bad_revocations("a text without its token", NO_TOKEN, text(REVOCATION)),
+        bad_revocations("a token without room for a secret", PART, text(REVOCATION), b"rt-7"),
+        bad_revocations("a revocation that is a number", TEXT, b"7", b"rt-7", b""),
+        bad_revocations("a time that is a text", TEXT, text({**REVOCATION, "at": "today"}), b"rt-7", b""),
+        bad_row("a revocation of another account", SEAL, "revocations",
+                record(9, "revocations", "play", 0, ZEROS, parts(text(REVOCATION), b"rt-7", b"")), generation=0, binding=ZEROS),
         bad_tokens("no scopes", TEXT, text({k: v for k, v in ACCESS.items() if k != "scopes"}), b"x"),
     ],
     "bad_refresh_tokens": [

@@ -1,0 +1,136 @@
+//! Telling servers of logouts (RFC 7009): which and when is the queue's decision, the token is the vault's. Nobody waits for
+//! it, and it waits for nobody's account: that may be signed in again by now, or gone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::errands::Errands;
+use super::task::{Keeper, Report};
+use crate::account::{Deed, RevocationId, Unrevoked};
+use crate::oauth::Metadata;
+use crate::oauth::revoke::{self, Told};
+
+/// A server that takes longer is asked again.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How one try ended.
+pub(super) enum Revoked {
+    /// There is no more to do about it; a sentence for people.
+    Settled(String),
+    /// It is tried again, not before the time that the server asked for.
+    Later { why: String, wait: Option<Duration> },
+}
+
+impl Keeper {
+    /// The vault is open: whatever was left when it was last shut.
+    pub(super) fn read_revocations(&self) {
+        let errands = self.errands.clone();
+        tokio::spawn(async move {
+            match errands.vault.unrevoked().await {
+                Ok(ids) => drop(errands.reports.send(Report::Unrevoked(ids))),
+                Err(error) => tracing::warn!("could not read which logins are still to be revoked: {error}"),
+            }
+        });
+    }
+
+    pub(super) fn are_unrevoked(&mut self, ids: Vec<RevocationId>) {
+        if self.gate.denial().is_some() {
+            // They are read again when it is opened.
+            return;
+        }
+        let now = self.now();
+        for id in ids {
+            self.revocations.add(id, &now);
+        }
+        self.revoke_due();
+    }
+
+    pub(super) fn revoke_due(&mut self) {
+        if self.draining {
+            return;
+        }
+        let now = self.now();
+        for deed in self.revocations.due(&now) {
+            let errands = self.errands.clone();
+            match deed {
+                Deed::Tell(id) => {
+                    tokio::spawn(async move {
+                        let result = errands.revoke(&id).await;
+                        let _ = errands.reports.send(Report::Revoked { id, result });
+                    });
+                }
+                Deed::GiveUp(id) => {
+                    let why = "it could not be told for a week that the login is to be revoked; it is forgotten here";
+                    self.revoked(id, Revoked::Settled(format!("the server is asked no more: {why}")));
+                }
+            }
+        }
+    }
+
+    /// A try ended.
+    pub(super) fn revoked(&mut self, id: RevocationId, result: Revoked) {
+        match result {
+            Revoked::Settled(what) => {
+                tracing::info!(account = %id.account, "{what}");
+                self.revocations.settled(&id);
+                let errands = self.errands.clone();
+                tokio::spawn(async move {
+                    // What stays there is asked once more after the next start, and answered as an unknown token.
+                    if let Err(error) = errands.vault.revoked(&id).await {
+                        tracing::info!(account = %id.account, "what was revoked is still in the vault: {error}");
+                    }
+                });
+            }
+            Revoked::Later { why, wait } => {
+                tracing::info!(account = %id.account, "not revoked at the server yet: {why}");
+                let now = self.now();
+                self.revocations.put_off(&id, wait, &now);
+            }
+        }
+    }
+}
+
+impl Errands {
+    /// One try.
+    async fn revoke(&self, id: &RevocationId) -> Revoked {
+        match self.vault.unrevoked_one(id).await {
+            Ok(Some(unrevoked)) => self.tell(id, unrevoked).await,
+            Ok(None) => Revoked::Settled("the login was revoked before".to_owned()),
+            Err(error) => Revoked::Later { why: error.to_string(), wait: None },
+        }
+    }
+
+    async fn tell(&self, id: &RevocationId, unrevoked: Unrevoked) -> Revoked {
+        let definition = unrevoked.revocation.client(&id.account);
+        let metadata = match unrevoked.revocation.metadata(&definition) {
+            Some(metadata) => metadata,
+            None => match crate::discover::discover(&self.http, &definition).await {
+                Ok(metadata) => metadata,
+                Err(failed) => return Revoked::Later { why: failed.why, wait: None },
+            },
+        };
+        let host = host(&metadata);
+        let cannot = |why: String| Revoked::Settled(format!("{host} is not told of the logout: {why}"));
+        let credentials = match self.credentials_with(unrevoked.client_secret, &definition, &metadata).await {
+            Ok(credentials) => credentials,
+            Err(why) => return cannot(why),
+        };
+        let request = match revoke::request(&credentials.client(&definition, &metadata), &unrevoked.token) {
+            Ok(request) => request,
+            Err(problem) => return cannot(problem.to_string()),
+        };
+        let sent = self.http.send(request, TIMEOUT).await;
+        match revoke::read(&sent, self.clock.now().wall) {
+            Told::Revoked => Revoked::Settled(format!("{host} has revoked the login")),
+            Told::Refused(status) => {
+                Revoked::Settled(format!("{host} answered {status} and revoked nothing; the login is forgotten here"))
+            }
+            Told::Later(wait) => Revoked::Later { why: format!("{host} cannot be told now"), wait },
+        }
+    }
+}
+
+fn host(metadata: &Metadata) -> Arc<str> {
+    let url = metadata.revocation_endpoint.as_ref().or(metadata.token_endpoint.as_ref());
+    url.and_then(|url| url.host_str()).unwrap_or("the server").into()
+}
