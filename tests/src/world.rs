@@ -294,9 +294,17 @@ pub fn account_as(name: &str, idp: &Idp, more: &str) -> String {
 /// # Panics
 /// If it is none.
 pub fn claims(jwt: &str) -> serde_json::Value {
-    let payload = jwt.split('.').nth(1).expect("a JWT has three parts");
-    let bytes = URL_SAFE_NO_PAD.decode(payload).expect("base64url");
-    serde_json::from_slice(&bytes).expect("claims")
+    part_of(jwt, 1)
+}
+
+/// The header (0) or the claims (1) of a JWT, unverified.
+///
+/// # Panics
+/// If it is none.
+pub fn part_of(jwt: &str, at: usize) -> serde_json::Value {
+    let part = jwt.split('.').nth(at).expect("a JWT has three parts");
+    let bytes = URL_SAFE_NO_PAD.decode(part).expect("base64url");
+    serde_json::from_slice(&bytes).expect("JSON")
 }
 
 /// What a program printed, as text, with both ends.

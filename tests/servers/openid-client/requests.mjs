@@ -1,12 +1,15 @@
 // What openid-client, a certified client, would send for the same input. Nothing is sent: each request is caught on its way.
-// Reads from standard input `{"server": metadata, "client": {"id", "auth", "secret"}, "calls": [{"call", …}]}`, prints a JSON
-// array with one request for each call: `{"method", "url", "headers", "form"}`.
+// Reads from standard input `{"server": metadata, "client": {"id", "auth", "secret" or "key"}, "calls": [{"call", …}]}`, prints a
+// JSON array with one request for each call: `{"method", "url", "headers", "form"}`.
 import { readFileSync } from 'node:fs';
+import { createPublicKey } from 'node:crypto';
+import { EmbeddedJWK, importPKCS8, jwtVerify } from 'jose';
 import * as openid from 'openid-client';
 
 const { server, client, calls } = JSON.parse(readFileSync(0, 'utf8'));
 
-const auth = {
+const auth = await {
+  private_key_jwt: async () => openid.PrivateKeyJwt({ key: await importPKCS8(client.key, 'ES256'), kid: client.kid }),
   none: () => openid.None(),
   basic: () => openid.ClientSecretBasic(client.secret),
   post: () => openid.ClientSecretPost(client.secret),
@@ -42,6 +45,11 @@ const made = {
   device_poll: ({ device }) => openid.pollDeviceAuthorizationGrant(config, device),
   pushed: ({ params }) => openid.buildAuthorizationUrlWithPAR(config, new URLSearchParams(params)),
   revoke: ({ token, params }) => openid.tokenRevocation(config, token, new URLSearchParams(params)),
+  // What jose says of a signed statement of ours, with the client's key or the one in its own header.
+  verify: async ({ jwt }) => {
+    const { protectedHeader, payload } = await jwtVerify(jwt, client.key ? createPublicKey(client.key) : EmbeddedJWK);
+    return { header: protectedHeader, claims: payload };
+  },
   introspect: ({ token, params }) => openid.tokenIntrospection(config, token, new URLSearchParams(params)),
 };
 
