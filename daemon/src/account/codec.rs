@@ -44,7 +44,11 @@ pub(super) fn id_token_at_refresh(
     match check(token, None, access_token, definition, metadata, now) {
         Ok(Some(claims)) => match login {
             Some(login) if !id_token::same_person(login, &claims) => Err(mismatch(&"another person, server or client")),
-            Some(_) | None => Ok(claims),
+            Some(login) => match id_token::differs_from_login(login, &claims) {
+                Some(what) => Err(IdProblem::Other(what.to_owned())),
+                None => Ok(claims),
+            },
+            None => Ok(claims),
         },
         Ok(None) => Err(IdProblem::Other("there is no issuer to check it against".to_owned())),
         Err(problem @ (IdTokenProblem::Issuer(_) | IdTokenProblem::Audience)) => Err(mismatch(&problem)),

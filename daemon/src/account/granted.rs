@@ -54,7 +54,7 @@ impl Account {
             Some(_) | None => Ok(()),
         };
         let id_token = granted.id_token.map(|token| {
-            let (login, access) = (facts.claims.as_ref(), &granted.access_token);
+            let (login, access) = (facts.claims.as_deref(), &granted.access_token);
             let metadata = metadata.as_deref().unwrap_or(&unread);
             let claims = codec::id_token_at_refresh(&token, login, access, definition, metadata, turn.now.wall);
             (token, claims)

@@ -10,6 +10,7 @@ use super::effect::{Effect, Progress};
 use super::holding::Grant;
 use super::input::{Entropy, LoginOptions, RequestId};
 use super::machine::{Account, Server, Turn};
+use super::redeem::Brought;
 use super::schedule;
 use crate::oauth::{Metadata, metadata};
 use crate::secret::Secret;
@@ -53,6 +54,8 @@ pub(super) enum Awaits {
         code: Secret,
     },
     Answer,
+    /// The server's keys, read once more: they do not fit what the code brought.
+    Keys(Box<Brought>),
     Commit,
     /// The refresh token to import.
     Token,
@@ -177,7 +180,7 @@ impl Account {
 
 impl Login {
     pub(super) fn awaits_metadata(&self) -> bool {
-        matches!(self.awaits, Awaits::Metadata | Awaits::TurnToRedeem { .. })
+        matches!(self.awaits, Awaits::Metadata | Awaits::TurnToRedeem { .. } | Awaits::Keys(_))
     }
 
     /// When it fails by itself; an answer or a commit that is under way has its own end.
@@ -188,7 +191,8 @@ impl Login {
     }
 
     pub(super) fn browser_waits(&self) -> bool {
-        self.listens && matches!(self.awaits, Awaits::TurnToRedeem { .. } | Awaits::Answer | Awaits::Commit)
+        let is_past = matches!(self.awaits, Awaits::Answer | Awaits::Keys(_) | Awaits::Commit);
+        self.listens && (is_past || matches!(self.awaits, Awaits::TurnToRedeem { .. }))
     }
 }
 

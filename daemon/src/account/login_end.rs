@@ -42,6 +42,7 @@ impl Account {
             | Awaits::Poll(_)
             | Awaits::TurnToRedeem { .. }
             | Awaits::Answer
+            | Awaits::Keys(_)
             | Awaits::Commit
             | Awaits::Token
             | Awaits::TurnToStore { .. }

@@ -32,7 +32,7 @@ pub struct NewGrant {
 #[serde(default)]
 pub struct Facts {
     /// Claims of the login's ID token: later ones must agree (OpenID Connect Core §12.2).
-    pub claims: Option<IdClaims>,
+    pub claims: Option<Box<IdClaims>>,
     /// Granted scopes.
     pub scopes: Vec<String>,
     /// When the person signed in, unix milliseconds.

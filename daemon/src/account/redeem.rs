@@ -15,8 +15,23 @@ use super::login::{Awaits, login_scopes};
 use super::machine::{Account, Server, Turn};
 use super::record::Facts;
 use super::tokens::{Cached, Minted};
+use crate::oauth::id_token::IdTokenProblem;
 use crate::oauth::{Granted, IdClaims, Outcome};
 use crate::secret::Secret;
+
+/// What a login's code brought, while the keys to check its ID token are read again.
+pub(super) struct Brought {
+    attempt: Attempt,
+    refresh_token: Option<Secret>,
+    granted: Granted,
+}
+
+/// Why a login's answer is not good enough.
+enum Unfit {
+    /// Its ID token is signed by a key that was not published when the keys were read.
+    UnknownKey,
+    Denied(Denied),
+}
 
 impl Account {
     /// The errand is free: the login's part, if it waits for that. Tells whether something was started.
@@ -28,6 +43,9 @@ impl Account {
         match std::mem::replace(&mut login.awaits, Awaits::Commit) {
             Awaits::TurnToRedeem { redirect_uri, code } => self.redeem(redirect_uri, code, turn),
             Awaits::TurnToStore { token } => self.store_import(token, turn),
+            Awaits::Keys(brought) if matches!(self.server, Server::Known { .. }) => {
+                self.brought(*brought, true, turn);
+            }
             Awaits::TurnToAdopt => {
                 let request = login.request;
                 self.save(Change::Adopt, Then::Adopted { request }, turn);
@@ -40,6 +58,7 @@ impl Account {
             | Awaits::Poll(_)
             | Awaits::Redirect { .. }
             | Awaits::Answer
+            | Awaits::Keys(_)
             | Awaits::Commit
             | Awaits::Token
             | Awaits::Proof) => {
@@ -92,66 +111,81 @@ impl Account {
         outcome: Outcome,
         turn: &mut Turn<'_>,
     ) {
-        let (request, nonce, scopes) = match &attempt.what {
-            What::Code { request, nonce, scopes } => (request, Some(nonce), scopes.as_slice()),
-            What::DevicePoll { request, scopes } => (request, None, scopes.as_slice()),
-            What::DeviceAuthorization { request } => (request, None, [].as_slice()),
-            What::Refresh { .. } | What::ClientCredentials { .. } => return,
-        };
+        let Some((request, ..)) = of_login(&attempt.what) else { return };
         // The server's wish to be left alone holds for whatever comes next, whether or not the login was given up.
         if let Outcome::NotProcessed { why, retry_after } = &outcome {
             self.not_reached(why.clone(), Some(*retry_after), turn);
         }
-        let is_awaited = self.login.as_ref().is_some_and(|login| login.request == *request);
+        let is_awaited = self.login.as_ref().is_some_and(|login| login.request == request);
         if !is_awaited {
             return turn.log("the answer to a login that was given up is not kept".to_owned());
         }
         let granted = match outcome {
             Outcome::Granted(granted) => *granted,
-            other => return self.login_failed(*request, self.refusal(other), turn),
+            other => return self.login_failed(request, self.refusal(other), turn),
         };
-        match self.judge_login(&attempt, refresh_token.is_some(), &granted, nonce, scopes, turn) {
+        self.brought(Brought { attempt, refresh_token, granted }, false, turn);
+    }
+
+    /// Judges what a login brought. The server may have changed its keys since they were read: they are read once more.
+    fn brought(&mut self, brought: Brought, keys_are_new: bool, turn: &mut Turn<'_>) {
+        let Some((request, nonce, scopes)) = of_login(&brought.attempt.what) else { return };
+        match self.judge_login(&brought, nonce, scopes, turn) {
             Ok(claims) => {
-                let fresh = self.first_grant(&attempt, *request, granted, scopes, claims, turn);
+                let Brought { attempt, refresh_token, granted } = brought;
+                let fresh = self.first_grant(&attempt, request, granted, claims, turn);
                 if let Some(login) = &mut self.login {
                     login.awaits = Awaits::Commit;
                 }
                 self.commit(fresh, refresh_token, turn);
             }
-            Err(denied) => self.login_failed(*request, denied, turn),
+            Err(Unfit::UnknownKey) if !keys_are_new => {
+                if let Some(login) = &mut self.login {
+                    login.awaits = Awaits::Keys(Box::new(brought));
+                }
+                self.discover(false, turn);
+            }
+            Err(Unfit::UnknownKey) => {
+                let why = IdTokenProblem::UnknownKey.to_string();
+                self.login_failed(request, Denied::Failed(why), turn);
+            }
+            Err(Unfit::Denied(denied)) => self.login_failed(request, denied, turn),
         }
     }
 
     /// What a login's answer must bring.
     fn judge_login(
         &self,
-        attempt: &Attempt,
-        has_refresh_token: bool,
-        granted: &Granted,
+        brought: &Brought,
         nonce: Option<&Secret>,
         asked: &[String],
         turn: &Turn<'_>,
-    ) -> Result<Option<IdClaims>, Denied> {
+    ) -> Result<Option<IdClaims>, Unfit> {
+        let Brought { attempt, refresh_token, granted } = brought;
         let definition = &attempt.definition;
         // A token that never expires needs no other.
         let lives_without = granted.lifetime.is_none() && !wants_offline(definition, asked);
-        if !has_refresh_token && !lives_without {
-            return Err(Denied::Misconfigured(no_refresh_token(definition, asked, &self.host())));
+        if refresh_token.is_none() && !lives_without {
+            return Err(Unfit::Denied(Denied::Misconfigured(no_refresh_token(definition, asked, &self.host()))));
         }
         if let Some(audience) = &definition.audience
             && !granted.audience.is_empty()
             && !granted.audience.contains(audience)
         {
-            return Err(Denied::Misconfigured(format!(
+            return Err(Unfit::Denied(Denied::Misconfigured(format!(
                 "asked for the audience `{audience}`, {} gave a token for `{}`: it ignores audiences that it does not \
                  know or does not allow this client",
                 self.host(),
                 granted.audience.join(", ")
-            )));
+            ))));
         }
-        let (Some(token), Some(metadata)) = (&granted.id_token, self.metadata()) else { return Ok(None) };
+        let Some(token) = &granted.id_token else { return Ok(None) };
+        let metadata = self.metadata().ok_or(Unfit::UnknownKey)?;
         codec::id_token_at_login(token, nonce, &granted.access_token, definition, &metadata, turn.now.wall)
-            .map_err(|problem| Denied::Failed(problem.to_string()))
+            .map_err(|problem| match problem {
+                IdTokenProblem::UnknownKey => Unfit::UnknownKey,
+                problem => Unfit::Denied(Denied::Failed(problem.to_string())),
+            })
     }
 
     fn first_grant(
@@ -159,15 +193,15 @@ impl Account {
         attempt: &Attempt,
         request: RequestId,
         granted: Granted,
-        asked: &[String],
         claims: Option<IdClaims>,
         turn: &Turn<'_>,
     ) -> Fresh {
         let generation = self.vault.open().map_or(0, |holding| holding.generation) + 1;
         let sent = attempt.sent;
-        let scopes = granted.scopes.unwrap_or_else(|| asked.to_vec());
+        let asked = of_login(&attempt.what).map_or(&[][..], |(_, _, scopes)| scopes);
+        let scopes = granted.scopes.clone().unwrap_or_else(|| asked.to_vec());
         let facts = Facts {
-            claims: claims.clone(),
+            claims: claims.clone().map(Box::new),
             scopes: scopes.clone(),
             signed_in_at: turn.now.wall.0,
             refreshed_at: sent.wall.0,
@@ -216,6 +250,16 @@ impl Account {
         self.adopted(turn);
         let subject = self.subject();
         self.login_done(request, subject, turn);
+    }
+}
+
+/// Whose login an exchange belongs to, the nonce of its authorization request if it had one, and the scopes it asked for.
+fn of_login(what: &What) -> Option<(RequestId, Option<&Secret>, &[String])> {
+    match what {
+        What::Code { request, nonce, scopes } => Some((*request, Some(nonce), scopes)),
+        What::DevicePoll { request, scopes } => Some((*request, None, scopes)),
+        What::DeviceAuthorization { request } => Some((*request, None, &[])),
+        What::Refresh { .. } | What::ClientCredentials { .. } => None,
     }
 }
 

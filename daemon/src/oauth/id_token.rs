@@ -55,7 +55,7 @@ pub enum IdTokenProblem {
     #[error("the ID token is malformed: {0}")]
     Malformed(&'static str),
     /// An algorithm that is not allowed.
-    #[error("the ID token is signed with `{0}`, which is not accepted")]
+    #[error("the ID token is signed with `{0}`, which is not accepted: choose RS256 for the client at the server")]
     Algorithm(String),
     /// No key of that name: the server may have new ones, so fetch them again, once.
     #[error("the ID token is signed with a key that the server does not publish")]
@@ -122,13 +122,13 @@ pub fn check(token: &Secret, expected: &Expected<'_>) -> Result<IdClaims, IdToke
         audience: claims.texts("aud"),
         expires_at,
         auth_time,
+        nonce_hash: claims.text("nonce").map(|nonce| Sha256::digest(nonce).into()),
         display_name: shown.map(text::name).filter(|name| !name.is_empty()),
     })
 }
 
 /// Whether a refresh's ID token speaks of the person who signed in (§12.2): `iss`, `sub` and `aud`, compared with the
-/// login's and not with those of the last refresh. `auth_time` is not compared: it moves when the same person signs in
-/// again elsewhere in the same session.
+/// login's and not with those of the last refresh, since optional claims vanish.
 pub fn same_person(login: &IdClaims, later: &IdClaims) -> bool {
     let sorted = |claims: &IdClaims| {
         let mut audience = claims.audience.clone();
@@ -138,6 +138,19 @@ pub fn same_person(login: &IdClaims, later: &IdClaims) -> bool {
     };
     let same_issuer = login.issuer == later.issuer || is_google(&login.issuer) && is_google(&later.issuer);
     same_issuer && login.subject == later.subject && sorted(login) == sorted(later)
+}
+
+/// What else must be the login's where both tokens state it (§12.2): what differs. Such a token is of the same person, but
+/// of another sign-in; it proves nothing about this one.
+pub fn differs_from_login(login: &IdClaims, later: &IdClaims) -> Option<&'static str> {
+    let both_differ = |one: bool, other: bool, same: bool| one && other && !same;
+    if both_differ(login.nonce_hash.is_some(), later.nonce_hash.is_some(), login.nonce_hash == later.nonce_hash) {
+        return Some("its nonce is not that of the login");
+    }
+    if both_differ(login.auth_time.is_some(), later.auth_time.is_some(), login.auth_time == later.auth_time) {
+        return Some("it says that the person signed in at another time");
+    }
+    None
 }
 
 fn part(encoded: &str) -> Option<Json> {

@@ -72,11 +72,13 @@ fn a_good_token_says_who_signed_in() {
         audience: vec!["cli".into()],
         expires_at: NOW + 300,
         auth_time: Some(NOW - 10),
+        nonce_hash: Some(Sha256::digest("n-1").into()),
         display_name: Some("ada@example.org".into()),
     };
     assert_eq!(judged(&claims()), Ok(expected));
 }
 
+/// A30: OpenID Connect Core §3.1.3.7, claim by claim.
 #[test]
 fn each_claim_mutated_is_refused() {
     use IdTokenProblem as P;
@@ -106,6 +108,7 @@ fn each_claim_mutated_is_refused() {
     }
 }
 
+/// S18: an empty `aud`, float times, `auth_time: 0`, a `sub` of "1".
 #[test]
 fn what_real_servers_write_is_accepted() {
     for claims in [
@@ -155,6 +158,7 @@ fn googles_two_spellings_and_entras_template_are_the_same_issuer() {
     assert!(check(&unsigned(&header, &entra), &expected).is_err(), "`iss` of another tenant than `tid`");
 }
 
+/// A30: the list of algorithms.
 #[test]
 fn algorithms_that_prove_nothing_are_refused_even_without_keys() {
     let setting = Setting::new();
@@ -288,6 +292,7 @@ fn verified(token: &Secret, keys: &Value) -> Result<IdClaims, IdTokenProblem> {
     check(token, &Setting::new().expected(Some(&keys)))
 }
 
+/// S18: RS512, EdDSA and ES256 beside RS256.
 #[test]
 fn signatures_are_verified_by_every_kind_of_key() {
     for pair in [
@@ -305,6 +310,7 @@ fn signatures_are_verified_by_every_kind_of_key() {
     }
 }
 
+/// A30: only a missing key is a reason to read the keys again.
 #[test]
 fn a_wrong_signature_is_not_a_missing_key() {
     let (pair, other) = (Pair::es256(), Pair::es256());
@@ -349,6 +355,29 @@ fn a_public_key_is_never_a_shared_secret() {
     assert_eq!(verified(&pair.sign(Some("k1"), &claims()), &json!([oct])), Err(IdTokenProblem::UnknownKey));
 }
 
+/// A31: `nonce` and `auth_time` may be absent; where both tokens state them, they are the login's.
+#[test]
+fn a_refresh_speaks_of_the_same_sign_in_where_it_says_so() {
+    let login = judged(&claims()).expect("good");
+    let differs = |later: &Value| {
+        let setting = Setting::new();
+        let expected = Expected { nonce: None, ..setting.expected(None) };
+        let later = check(&unsigned(&json!({"alg": "RS256"}), later), &expected).expect("good by itself");
+        differs_from_login(&login, &later)
+    };
+    assert_eq!(differs(&claims()), None);
+    assert_eq!(differs(&without("nonce")), None);
+    assert_eq!(differs(&without("auth_time")), None);
+    assert_eq!(differs(&with("auth_time", json!(0))), None, "as good as absent");
+    assert_eq!(differs(&with("auth_time", json!(NOW as f64 - 10.0))), None);
+    assert_eq!(differs(&with("nonce", json!("n-2"))), Some("its nonce is not that of the login"));
+    let moved = differs(&with("auth_time", json!(NOW)));
+    assert_eq!(moved, Some("it says that the person signed in at another time"));
+    let silent = IdClaims { nonce_hash: None, auth_time: None, ..login.clone() };
+    assert_eq!(differs_from_login(&silent, &login), None, "the login did not say");
+}
+
+/// A31: `iss`, `sub` and `aud` are the login's.
 #[test]
 fn a_refresh_must_speak_of_the_same_person() {
     let login = judged(&claims()).expect("good");

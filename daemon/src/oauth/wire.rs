@@ -184,6 +184,9 @@ pub struct IdClaims {
     pub expires_at: u64,
     /// `auth_time`, unix seconds.
     pub auth_time: Option<u64>,
+    /// SHA-256 of `nonce`: a refresh that repeats one must repeat this one (§12.2).
+    #[serde(default)]
+    pub nonce_hash: Option<[u8; 32]>,
     /// `email` or `preferred_username`, to show people.
     pub display_name: Option<String>,
 }

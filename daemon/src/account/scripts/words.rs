@@ -157,13 +157,16 @@ pub(in super::super) fn stored(args: &Args<'_>, clock: &Clock) -> Stored {
                 }
             }
         },
-        claims: args.named.get("sub").map(|subject| IdClaims {
-            issuer: "https://idp.example".into(),
-            subject: (*subject).to_owned(),
-            audience: vec!["client".into()],
-            expires_at: 0,
-            auth_time: None,
-            display_name: None,
+        claims: args.named.get("sub").map(|subject| {
+            Box::new(IdClaims {
+                issuer: "https://idp.example".into(),
+                subject: (*subject).to_owned(),
+                audience: vec!["client".into()],
+                expires_at: 0,
+                auth_time: None,
+                nonce_hash: None,
+                display_name: None,
+            })
         }),
         ended,
         ..Facts::default()
