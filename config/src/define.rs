@@ -50,6 +50,7 @@ pub(crate) fn define(name: &AccountName, at: usize, own: Keys, source: &Source<'
         audience: value(all.audience),
         audiences: value(all.audiences).unwrap_or_default(),
         resources,
+        token_exchange: or(&all.token_exchange, false),
         organization: value(all.organization),
         flow,
         redirect,

@@ -48,6 +48,8 @@ pub struct Definition {
     pub audiences: Vec<String>,
     /// The default resource and further resources (RFC 8707): the first is the default.
     pub resources: Vec<String>,
+    /// Whether tokens that the login does not give are got by exchanging its access token (RFC 8693).
+    pub token_exchange: bool,
     /// Auth0's `organization`.
     pub organization: Option<String>,
     /// How a person signs in.
@@ -109,6 +111,7 @@ impl Definition {
             audience: None,
             audiences: Vec::new(),
             resources: Vec::new(),
+            token_exchange: false,
             organization: None,
             flow: Flow::Auto,
             redirect: Redirect { host: "127.0.0.1".to_owned(), ports: Vec::new(), path: None },

@@ -59,6 +59,7 @@ keys! {
     audiences: Vec<String>,
     resource: String,
     resources: Vec<String>,
+    token_exchange: bool,
     organization: String,
     flow: Flow,
     redirect_host: LoopbackHost,

@@ -299,6 +299,7 @@ fn definition() -> Definition {
         audience: None,
         audiences: Vec::new(),
         resources: Vec::new(),
+        token_exchange: false,
         organization: None,
         flow: Flow::Browser,
         redirect: Redirect { host: "127.0.0.1".to_owned(), ports: Vec::new(), path: None },

@@ -7,6 +7,7 @@ use super::holding::Holding;
 use super::input::{DEFAULT_KEY, TokenAsk, TokenKey, WaiterId};
 use super::machine::{Account, Turn};
 use super::schedule;
+use super::token_exchange::{check_names, is_exchanged};
 use super::tokens::Cached;
 use super::waiters::{LONGEST, Waiter, Want};
 use crate::time::{Boot, Now};
@@ -105,10 +106,11 @@ impl Account {
         if self.errand.is_exchange() {
             return true;
         }
-        if let (Want::Token { key, .. }, Some(holding)) = (&waiter.want, self.vault.open())
-            && holding.refusal(exchange_key(key)).is_some()
-        {
-            return false;
+        if let (Want::Token { key, .. }, Some(holding)) = (&waiter.want, self.vault.open()) {
+            let key = exchange_key(key);
+            if holding.refusal(key).is_some() || holding.exchanges.is_refused(key, now.boot) {
+                return false;
+            }
         }
         match self.may_try_at(&waiter.want, now) {
             Some(at) => waiter.waits_for(at),
@@ -126,9 +128,17 @@ impl Account {
             Some(cached) => turn.reply(waiter.id, cached.served.clone()),
             None => {
                 let denied = refused.map(|why| Denied::Misconfigured(why.to_owned()));
+                let denied = denied.or_else(|| self.exchange_denial(key, turn.now));
                 turn.deny(waiter.id, denied.unwrap_or_else(|| self.denial(turn.now)));
             }
         }
+    }
+
+    /// Why there is no token by exchange, while there is one to exchange.
+    fn exchange_denial(&self, key: &TokenKey, now: &Now) -> Option<Denied> {
+        let definition = self.defined.good.as_ref().filter(|definition| is_exchanged(key, definition))?;
+        let holding = self.vault.open().filter(|holding| holding.grant.may_ask(definition.flow))?;
+        self.subject_token(now).and_then(|_| holding.exchanges.denial(key, now))
     }
 
     /// A valid token for this key that was not rejected. One whose refresh token is not durable comes last.
@@ -170,14 +180,14 @@ fn resolve(asked: TokenKey, holding: &Holding, definition: &Definition) -> Resul
     }
     let audience = match asked.audience {
         Some(audience) if definition.audience.as_ref() == Some(&audience) => None,
-        Some(audience) if !definition.audiences.contains(&audience) => {
+        Some(audience) if !definition.audiences.contains(&audience) && !definition.token_exchange => {
             return Err(undeclared(definition, "audience", &audience));
         }
         other => other,
     };
     let resource = match asked.resource {
         Some(resource) if definition.resources.first() == Some(&resource) => None,
-        Some(resource) if !definition.resources.contains(&resource) => {
+        Some(resource) if !definition.resources.contains(&resource) && !definition.token_exchange => {
             return Err(undeclared(definition, "resource", &resource));
         }
         other => other,
@@ -201,9 +211,14 @@ fn resolve(asked: TokenKey, holding: &Holding, definition: &Definition) -> Resul
     let narrower = granted.iter().any(|scope| !asked.scopes.contains(scope));
     let scopes = match definition.scope_narrowing {
         ScopeNarrowing::PerRequest if narrower && !holding.narrows_no_more => asked.scopes,
+        ScopeNarrowing::Permanent if narrower && definition.token_exchange => asked.scopes,
         ScopeNarrowing::PerRequest | ScopeNarrowing::Permanent => Vec::new(),
     };
-    Ok(TokenKey { kind: TokenKind::Access, audience, resource, scopes })
+    let key = TokenKey { kind: TokenKind::Access, audience, resource, scopes };
+    if is_exchanged(&key, definition) {
+        check_names(&key)?;
+    }
+    Ok(key)
 }
 
 fn undeclared(definition: &Definition, what: &str, value: &str) -> Denied {

@@ -51,6 +51,8 @@ pub enum Exchange {
     Refresh { token: Sealed, key: TokenKey },
     /// RFC 6749 §4.4.
     ClientCredentials { key: TokenKey },
+    /// RFC 8693 §2.1.
+    TokenExchange { subject: Arc<Secret>, key: TokenKey },
     /// RFC 8628 §3.1: a code for a person. Reports `Authorized`, or `Answered` with what came instead.
     DeviceAuthorization { scopes: Vec<String> },
     /// RFC 8628 §3.4: one poll; `interval` is the one kept so far. Reports `Undecided` or `Answered`.

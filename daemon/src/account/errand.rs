@@ -44,6 +44,7 @@ pub(super) struct Attempt {
 pub(super) enum What {
     Refresh { token: Sealed, key: TokenKey },
     ClientCredentials { key: TokenKey },
+    TokenExchange { subject: Arc<Secret>, key: TokenKey },
     Code { request: RequestId, nonce: Secret, scopes: Vec<String> },
     DeviceAuthorization { request: RequestId },
     DevicePoll { request: RequestId, scopes: Vec<String> },
@@ -104,7 +105,7 @@ impl Attempt {
     /// Which token it is about.
     pub(super) fn key(&self) -> &TokenKey {
         match &self.what {
-            What::Refresh { key, .. } | What::ClientCredentials { key } => key,
+            What::Refresh { key, .. } | What::ClientCredentials { key } | What::TokenExchange { key, .. } => key,
             What::Code { .. } | What::DeviceAuthorization { .. } | What::DevicePoll { .. } => &DEFAULT_KEY,
         }
     }
@@ -112,7 +113,9 @@ impl Attempt {
     /// Whether it is sure to bring a token if all goes well. A poll mostly does not: nobody waits for it.
     fn brings_token(&self) -> bool {
         match &self.what {
-            What::Refresh { .. } | What::ClientCredentials { .. } | What::Code { .. } => true,
+            What::Refresh { .. } | What::ClientCredentials { .. } | What::TokenExchange { .. } | What::Code { .. } => {
+                true
+            }
             What::DeviceAuthorization { .. } | What::DevicePoll { .. } => false,
         }
     }

@@ -13,6 +13,7 @@ use super::machine::{Account, Server, Turn};
 use super::published::clock;
 use super::record::Intent;
 use super::schedule;
+use super::token_exchange::is_exchanged;
 use crate::oauth::{Answer, Metadata, Outcome};
 use crate::secret::Sealed;
 use crate::time::Now;
@@ -23,6 +24,12 @@ impl Account {
         let Some(definition) = self.defined.good.clone() else { return };
         let Server::Known { .. } = self.server else {
             return self.discover(false, turn);
+        };
+        let key = match self.subject_token(turn.now) {
+            _ if !is_exchanged(&key, &definition) => key,
+            Some(subject) => return self.exchange_token(subject, key, turn),
+            // There is nothing to exchange: first the account's own token.
+            None => TokenKey::DEFAULT,
         };
         let Some(holding) = self.vault.open_mut() else { return };
         holding.wanted.retain(|wanted| *wanted != key);
@@ -79,6 +86,9 @@ impl Account {
         let exchange = match &attempt.what {
             What::Refresh { token, key } => Exchange::Refresh { token: token.clone(), key: key.clone() },
             What::ClientCredentials { key } => Exchange::ClientCredentials { key: key.clone() },
+            What::TokenExchange { subject, key } => {
+                Exchange::TokenExchange { subject: subject.clone(), key: key.clone() }
+            }
             // What a login asks is sent where the login is, and never again.
             What::Code { .. } | What::DeviceAuthorization { .. } | What::DevicePoll { .. } => return,
         };
@@ -108,6 +118,8 @@ impl Account {
                 self.login_answered(attempt, answer.refresh_token, outcome, turn);
             }
             (What::DevicePoll { .. }, outcome) => self.poll_answered(attempt, answer.refresh_token, outcome, turn),
+            // A refresh token in it (RFC 8693 §2.2.1) would be a second lineage: it is dropped.
+            (What::TokenExchange { .. }, outcome) => self.token_exchanged(attempt, outcome, turn),
             (What::Refresh { .. } | What::ClientCredentials { .. }, Outcome::Granted(granted)) => {
                 self.granted(attempt, answer.refresh_token, *granted, turn);
             }
@@ -120,10 +132,12 @@ impl Account {
 
     pub(super) fn unopenable(&mut self, ticket: Ticket, why: String, turn: &mut Turn<'_>) {
         let Some(attempt) = self.take_asking(ticket) else { return };
-        if let What::Code { request, .. } | What::DeviceAuthorization { request } | What::DevicePoll { request, .. } =
-            attempt.what
-        {
-            return self.login_failed(request, super::Denied::Misconfigured(why), turn);
+        match attempt.what {
+            What::Code { request, .. } | What::DeviceAuthorization { request } | What::DevicePoll { request, .. } => {
+                return self.login_failed(request, super::Denied::Misconfigured(why), turn);
+            }
+            What::TokenExchange { .. } => return self.token_exchanged(attempt, Outcome::Misconfigured { why }, turn),
+            What::Refresh { .. } | What::ClientCredentials { .. } => {}
         }
         if let Some(holding) = self.vault.held_mut() {
             holding.trouble = Trouble::Sealed { why };

@@ -6,6 +6,7 @@ use tokenkeeper_config::{Definition, Flow};
 
 use super::input::TokenKey;
 use super::record::{Ended, Facts};
+use super::token_exchange::Setbacks;
 use super::tokens::{Age, Tokens};
 use crate::secret::Sealed;
 use crate::time::{Boot, Moment, Now, Wall};
@@ -40,6 +41,8 @@ pub(super) struct Holding {
     pub(super) wanted: Vec<TokenKey>,
     /// Keys that the server does not give, with the reason. Forgotten when the definition changes.
     pub(super) refused: Vec<(TokenKey, String)>,
+    /// What token exchanges came to that brought nothing.
+    pub(super) exchanges: Setbacks,
     /// The server refuses narrower scopes at a refresh, whatever the definition says.
     pub(super) narrows_no_more: bool,
     /// When somebody last asked for a token.
@@ -169,6 +172,7 @@ impl Holding {
             tokens: Tokens::default(),
             wanted: Vec::new(),
             refused: Vec::new(),
+            exchanges: Setbacks::default(),
             narrows_no_more: false,
             asked_at: None,
             rejected_at: None,

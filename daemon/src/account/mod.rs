@@ -24,6 +24,7 @@ mod exchange;
 mod granted;
 mod setback;
 mod tend;
+mod token_exchange;
 
 mod login;
 

@@ -259,7 +259,7 @@ fn of_login(what: &What) -> Option<(RequestId, Option<&Secret>, &[String])> {
         What::Code { request, nonce, scopes } => Some((*request, Some(nonce), scopes)),
         What::DevicePoll { request, scopes } => Some((*request, None, scopes)),
         What::DeviceAuthorization { request } => Some((*request, None, &[])),
-        What::Refresh { .. } | What::ClientCredentials { .. } => None,
+        What::Refresh { .. } | What::ClientCredentials { .. } | What::TokenExchange { .. } => None,
     }
 }
 

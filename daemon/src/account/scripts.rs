@@ -251,6 +251,7 @@ impl Story {
             scopes: (!scopes.is_empty()).then_some(scopes),
             id_token,
             audience: args.list("aud"),
+            issued_token_type: None,
             refresh_in: args.span("refresh-in"),
             login_lifetime: args.span("login-life"),
         }

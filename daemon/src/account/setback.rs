@@ -72,7 +72,10 @@ impl Account {
         let what = match attempt.what {
             What::Refresh { token, key } => What::Refresh { token, key: plain(key) },
             What::ClientCredentials { key } => What::ClientCredentials { key: plain(key) },
-            of_login @ (What::Code { .. } | What::DeviceAuthorization { .. } | What::DevicePoll { .. }) => of_login,
+            other @ (What::Code { .. }
+            | What::TokenExchange { .. }
+            | What::DeviceAuthorization { .. }
+            | What::DevicePoll { .. }) => other,
         };
         self.ask(Attempt { what, ..attempt }, turn);
     }
@@ -124,6 +127,7 @@ impl Account {
         match attempt.what {
             What::Refresh { .. } => self.end_lineage(Ended { at: turn.now.wall.0, why, held: true }, turn),
             What::ClientCredentials { .. }
+            | What::TokenExchange { .. }
             | What::Code { .. }
             | What::DeviceAuthorization { .. }
             | What::DevicePoll { .. } => {

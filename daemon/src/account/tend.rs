@@ -10,6 +10,7 @@ use super::holding::{Grant, Holding, Trouble, Vault};
 use super::input::{DEFAULT_KEY, DiscoveryFailed, Ticket, TokenKey};
 use super::machine::{Account, Server, Turn};
 use super::schedule::{self, LostSends};
+use super::token_exchange::is_exchanged;
 use super::waiters::Want;
 use crate::oauth::Metadata;
 use crate::time::{Boot, Now};
@@ -82,7 +83,12 @@ impl Account {
         // A token that may be spent is sent again as soon as the rules allow, used or not: a window may be open.
         let is_lost = holding.trouble.lost().is_some();
         let by_loss = gate.filter(|_| is_lost).map(|at| Planned { at, key: TokenKey::DEFAULT });
-        let wish = |at| holding.wanted.iter().map(move |key| Planned { at, key: key.clone() });
+        let wish = |gate: Boot| {
+            holding.wanted.iter().map(move |key| {
+                let at = if is_exchanged(key, definition) { holding.exchanges.until(now.boot) } else { gate };
+                Planned { at: at.max(gate), key: key.clone() }
+            })
+        };
         let by_wish = gate.into_iter().flat_map(wish);
         let due = gate.and_then(|gate| Some((gate, scheduled(holding, definition, self.seed, now)?)));
         let by_clock = due.map(|(gate, due)| Planned { at: due.at.max(gate), key: due.key });
@@ -95,7 +101,12 @@ impl Account {
         if !holding.grant.may_ask(definition.flow) {
             return None;
         }
-        if want.is_refresh() { self.person_may_try_at(now) } else { self.gate_for(is_demand(want), now) }
+        let exchanged_at = match want {
+            Want::Token { key, .. } if is_exchanged(exchange_key(key), definition) => holding.exchanges.until(now.boot),
+            Want::Token { .. } | Want::Refresh => now.boot,
+        };
+        let at = if want.is_refresh() { self.person_may_try_at(now) } else { self.gate_for(is_demand(want), now) };
+        at.map(|at| at.max(exchanged_at))
     }
 
     /// When a try may be that a person asked for: at once, unless the server named a time or a token may be spent.

@@ -66,6 +66,7 @@ pub(super) fn definition() -> Definition {
         audience: None,
         audiences: Vec::new(),
         resources: Vec::new(),
+        token_exchange: false,
         organization: None,
         flow: Flow::Browser,
         redirect: Redirect { host: "127.0.0.1".into(), ports: Vec::new(), path: None },
@@ -199,6 +200,7 @@ fn exchanged(exchange: &Exchange) -> String {
         }
         Exchange::Refresh { token, key } => format!("refresh {}{}", unseal(token), keyed(key)),
         Exchange::ClientCredentials { key } => format!("client credentials{}", keyed(key)),
+        Exchange::TokenExchange { subject, key } => format!("exchange of {}{}", shown(subject), keyed(key)),
         Exchange::DeviceAuthorization { scopes } => format!("for a code, scopes {}", scopes.join(" ")),
         Exchange::DeviceCode { code, interval } => format!("poll {}, interval {interval:?}", shown(code)),
     }

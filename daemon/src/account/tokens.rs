@@ -162,7 +162,10 @@ impl Tokens {
     pub(super) fn put(&mut self, fresh: Cached) {
         self.0.retain(|cached| cached.key != fresh.key);
         if self.0.len() == LIMIT {
-            self.0.remove(0);
+            // The account's own two are worth a refresh; the others are got again.
+            let is_own = |cached: &Cached| cached.key == TokenKey { kind: cached.key.kind, ..TokenKey::DEFAULT };
+            let oldest = self.0.iter().position(|cached| !is_own(cached)).unwrap_or(0);
+            self.0.remove(oldest);
         }
         self.0.push(fresh);
     }

@@ -86,6 +86,7 @@ impl Errands {
             Exchange::Refresh { token, .. } => Some(self.reveal(who, token).await?),
             Exchange::Code { .. }
             | Exchange::ClientCredentials { .. }
+            | Exchange::TokenExchange { .. }
             | Exchange::DeviceAuthorization { .. }
             | Exchange::DeviceCode { .. } => None,
         };
@@ -93,6 +94,7 @@ impl Errands {
             (Exchange::Code { code, verifier, redirect_uri }, _) => {
                 token_request::code(&client, code, verifier, redirect_uri)
             }
+            (Exchange::TokenExchange { subject, key }, _) => token_request::exchange(&client, subject, asked_for(key)),
             (Exchange::Refresh { key, .. }, Some(token)) => token_request::refresh(&client, token, asked_for(key)),
             (Exchange::Refresh { key, .. } | Exchange::ClientCredentials { key }, _) => {
                 token_request::client_credentials(&client, asked_for(key))
@@ -227,9 +229,10 @@ fn asked_for(key: &TokenKey) -> TokenAsk<'_> {
 /// What the account hears of what came of a request.
 fn read(sent: Sent, ticket: Ticket, exchange: &Exchange, context: &AnswerContext<'_>) -> Input {
     match exchange {
-        Exchange::Code { .. } | Exchange::Refresh { .. } | Exchange::ClientCredentials { .. } => {
-            Input::Answered { ticket, answer: answer::read(sent, context) }
-        }
+        Exchange::Code { .. }
+        | Exchange::Refresh { .. }
+        | Exchange::ClientCredentials { .. }
+        | Exchange::TokenExchange { .. } => Input::Answered { ticket, answer: answer::read(sent, context) },
         Exchange::DeviceAuthorization { .. } => match device::read(sent, context) {
             Ok(authorization) => Input::Authorized { ticket, authorization: Box::new(authorization) },
             Err(outcome) => Input::Answered { ticket, answer: Answer::without_token(outcome) },
@@ -246,6 +249,7 @@ fn kind_of(exchange: &Exchange) -> Kind {
         Exchange::Code { .. } => Kind::Code,
         Exchange::Refresh { .. } => Kind::Refresh,
         Exchange::ClientCredentials { .. } => Kind::ClientCredentials,
+        Exchange::TokenExchange { .. } => Kind::TokenExchange,
         Exchange::DeviceAuthorization { .. } => Kind::DeviceAuthorization,
         Exchange::DeviceCode { .. } => Kind::Device,
     }
@@ -254,6 +258,7 @@ fn kind_of(exchange: &Exchange) -> Kind {
 fn secrets_of(exchange: &Exchange) -> Vec<&Secret> {
     match exchange {
         Exchange::Code { code, verifier, .. } => vec![code, verifier],
+        Exchange::TokenExchange { subject, .. } => vec![subject],
         Exchange::DeviceCode { code, .. } => vec![code],
         Exchange::Refresh { .. } | Exchange::ClientCredentials { .. } | Exchange::DeviceAuthorization { .. } => {
             Vec::new()

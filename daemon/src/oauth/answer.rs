@@ -27,6 +27,8 @@ pub enum Kind {
     Refresh,
     /// Client credentials.
     ClientCredentials,
+    /// A token exchange.
+    TokenExchange,
     /// A code for a person to type elsewhere (RFC 8628 §3.1).
     DeviceAuthorization,
     /// A poll of the device flow (RFC 8628 §3.4).
@@ -176,6 +178,7 @@ impl Why<'_> {
             Kind::Code => "the sign-in",
             Kind::Refresh => "the refresh",
             Kind::ClientCredentials => "the request for a token",
+            Kind::TokenExchange => "the token exchange",
             Kind::DeviceAuthorization => "the request for a code",
             Kind::Device => "the poll",
         };

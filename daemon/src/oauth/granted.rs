@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::answer::AnswerContext;
 use super::json::Json;
+use super::text;
 use super::wire::Granted;
 use crate::secret::Secret;
 
@@ -54,6 +55,7 @@ pub(super) fn read(fields: &Json, headers: &HeaderMap, context: &AnswerContext<'
         scopes: scopes(holder.get("scope"), definition.scope_separator),
         id_token: member("id_token").text("id_token").map(|token| Secret::copy_of(token.as_bytes())),
         audience: peek_audience(access_token),
+        issued_token_type: member("issued_token_type").text("issued_token_type").map(|kind| text::quote(kind, &[])),
         refresh_in: span(member("refresh_in").number("refresh_in")),
         login_lifetime: LOGIN_LIFETIMES.iter().filter_map(|name| span(member(name).number(name))).min(),
     })

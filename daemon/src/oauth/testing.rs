@@ -32,6 +32,7 @@ pub(crate) fn definition() -> Definition {
         audience: None,
         audiences: Vec::new(),
         resources: Vec::new(),
+        token_exchange: false,
         organization: None,
         flow: Flow::Browser,
         redirect: Redirect { host: "127.0.0.1".into(), ports: Vec::new(), path: None },

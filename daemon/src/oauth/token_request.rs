@@ -9,6 +9,11 @@ use super::form::Form;
 use super::wire::Request;
 use crate::secret::Secret;
 
+/// `grant_type` of a token exchange (RFC 8693 §2.1).
+pub const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+/// RFC 8693 §3.
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+
 /// Which token a refresh or a client asks for. `None` and empty mean the account's default.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TokenAsk<'a> {
@@ -71,6 +76,25 @@ pub fn client_credentials(client: &Client<'_>, ask: TokenAsk<'_>) -> Result<Requ
     // There is nobody to be offline: servers answer `invalid_scope` (RFC 6749 §4.4.3 gives no refresh token).
     let scopes: Vec<String> = scopes.iter().filter(|scope| *scope != "offline_access").cloned().collect();
     set_scopes(&mut form, client, &scopes);
+    finish(client, form)
+}
+
+/// Exchanges the account's access token for one of another audience or resource, or with fewer scopes (RFC 8693 §2.1). The
+/// refresh token is never part of it, neither as subject nor as actor.
+///
+/// # Errors
+/// [`CannotAsk`]: the configuration has to change.
+pub fn exchange(client: &Client<'_>, subject: &Secret, ask: TokenAsk<'_>) -> Result<Request, CannotAsk> {
+    let mut form = Form::new(TOKEN_EXCHANGE);
+    form.set("subject_token", subject.reveal());
+    form.set("subject_token_type", ACCESS_TOKEN.as_bytes());
+    form.set("requested_token_type", ACCESS_TOKEN.as_bytes());
+    for (name, value) in [("audience", ask.audience), ("resource", ask.resource)] {
+        if let Some(value) = value {
+            form.set(name, value.as_bytes());
+        }
+    }
+    set_scopes(&mut form, client, ask.scopes);
     finish(client, form)
 }
 

@@ -165,6 +165,8 @@ pub struct Granted {
     pub id_token: Option<Secret>,
     /// `aud` of the access token where it is a JWT (RFC 9068 §2.2); empty = opaque or absent.
     pub audience: Vec<String>,
+    /// `issued_token_type` of a token exchange (RFC 8693 §2.2.1).
+    pub issued_token_type: Option<String>,
     /// When the server wants to be asked again (`refresh_in`).
     pub refresh_in: Option<Duration>,
     /// When the login itself ends, in any of the names that servers use for it.

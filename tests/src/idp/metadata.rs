@@ -10,6 +10,7 @@ use super::answer::{Answer, patch, through_fault};
 use super::fault::Endpoint;
 use super::keys::keys;
 use super::server::Shared;
+use super::token_exchange::TOKEN_EXCHANGE;
 use super::wire::Plug;
 
 pub(super) async fn metadata(State(shared): State<Arc<Shared>>, ConnectInfo(plug): ConnectInfo<Plug>) -> Response {
@@ -35,6 +36,10 @@ pub(super) async fn metadata(State(shared): State<Arc<Shared>>, ConnectInfo(plug
             "id_token_signing_alg_values_supported": ["RS256", "ES256"],
             "authorization_response_iss_parameter_supported": settings.iss_parameter,
         });
+        if settings.token_exchange {
+            let grants = metadata["grant_types_supported"].as_array_mut().expect("a list");
+            grants.push(TOKEN_EXCHANGE.into());
+        }
         patch(&mut metadata, &settings.metadata_patch);
         Answer::json(200, &metadata)
     };

@@ -19,6 +19,7 @@ mod server;
 mod settings;
 mod store;
 mod token;
+mod token_exchange;
 mod wire;
 
 pub use asked::Asked;

@@ -17,6 +17,8 @@ pub struct Settings {
     pub consent: Consent,
     /// When a login brings a refresh token.
     pub offline: Offline,
+    /// Whether access tokens are exchanged (RFC 8693) for one of `audiences`, or with fewer scopes.
+    pub token_exchange: bool,
     /// Audiences that exist; Auth0 silently ignores any other and answers with the default one.
     pub audiences: Vec<String>,
     /// Whether refresh tokens rotate.
@@ -172,6 +174,7 @@ impl Default for Settings {
             subject: "auth0|ada".into(),
             consent: Consent::Auto,
             offline: Offline::OnScope,
+            token_exchange: false,
             audiences: Vec::new(),
             rotation: Rotation::STRICT,
             access_lifetime: 3600.0,

@@ -184,6 +184,13 @@ impl Store {
         Some(self.families[access.family as usize].login.subject.clone())
     }
 
+    /// One more access token of the login behind a live one.
+    pub(super) fn another(&mut self, access_token: &str, settings: &Settings, now: u64) -> Option<(Login, String)> {
+        let family = self.access.get(&digest(access_token)).filter(|access| now < access.dies)?.family;
+        let login = self.families[family as usize].login.clone();
+        Some((login, self.access_token(family, settings, now)))
+    }
+
     /// An access token that this server did not name itself (a JWT) in place of the named one.
     pub(super) fn rename_access(&mut self, from: &str, to: &str) {
         if let Some(access) = self.access.remove(&digest(from)) {

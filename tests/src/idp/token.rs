@@ -20,6 +20,7 @@ use super::params::{Params, basic};
 use super::server::Shared;
 use super::settings::{Client, ClientAuth, Dialect, Settings};
 use super::store::{Login, Minted, Refusal};
+use super::token_exchange::{self, TOKEN_EXCHANGE};
 use super::wire::Plug;
 use crate::clock;
 
@@ -36,6 +37,7 @@ pub(super) async fn token(
     let params = Params::read(&body);
     if let Ok(params) = &params {
         let token = params.one("refresh_token").or(params.one("code")).or(params.one("device_code"));
+        let token = token.or(params.one("subject_token"));
         let received = Event::Received {
             grant: params.or_empty("grant_type").to_owned(),
             client: asks(&headers, params),
@@ -87,6 +89,11 @@ fn grant(
             minted.map_err(|why| ended(shared, exchange, why, params.or_empty("refresh_token")))
         }
         "client_credentials" if client.auth != ClientAuth::None => Ok(machine(shared, settings, client, params, now)),
+        TOKEN_EXCHANGE if settings.token_exchange => {
+            let mut answer = token_exchange::exchange(shared, settings, client, params, now)?;
+            patch(&mut answer, &settings.answer_patch);
+            return Ok(answer);
+        }
         DEVICE_CODE => device::poll(shared, settings, client, params, now),
         _ => Err(Refused("unsupported_grant_type", "not here")),
     }?;
@@ -188,7 +195,7 @@ fn answer(shared: &Shared, settings: &Settings, minted: Minted, params: &Params,
 }
 
 /// RFC 9068 §2.2. `aud` is an array with the userinfo endpoint where `openid` was asked too, as at Auth0.
-fn access_claims(shared: &Shared, settings: &Settings, login: &Login, audience: &str, id: &str) -> Value {
+pub(super) fn access_claims(shared: &Shared, settings: &Settings, login: &Login, audience: &str, id: &str) -> Value {
     let openid = login.scopes.iter().any(|scope| scope == "openid");
     let audience =
         if openid { json!([audience, format!("{}/userinfo", shared.base())]) } else { Value::from(audience) };

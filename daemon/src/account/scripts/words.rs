@@ -126,6 +126,7 @@ pub(super) fn redefine(definition: &mut Definition, args: &Args<'_>) {
         match *word {
             "kills" => definition.refresh_kills_token = true,
             "narrows" => definition.scope_narrowing = ScopeNarrowing::PerRequest,
+            "exchanges" => definition.token_exchange = true,
             "client-credentials" => definition.flow = Flow::ClientCredentials,
             "file" => definition.token_files = vec![testing::token_file()],
             other => panic!("no such flag: {other}"),

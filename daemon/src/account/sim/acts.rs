@@ -6,7 +6,7 @@ use tokenkeeper_config::Flow;
 
 use super::super::testing;
 use super::super::*;
-use super::world::{AUDIENCES, Event, SECOND, World};
+use super::world::{AUDIENCES, Event, SECOND, UNDECLARED, World};
 use crate::oauth::{Answer, Outcome};
 use crate::secret::Secret;
 
@@ -79,7 +79,11 @@ impl World {
 
     pub(super) fn ask(&mut self) {
         let waiter = WaiterId(self.name());
-        let audience = self.rng.once_in(4).then(|| self.rng.pick(&AUDIENCES).to_owned());
+        let audience = match self.rng.below(8) {
+            0 | 1 => Some(self.rng.pick(&AUDIENCES).to_owned()),
+            2 => Some(self.rng.pick(&UNDECLARED).to_owned()),
+            _ => None,
+        };
         let timeout = self.rng.millis(1_000, 130_000);
         let rejected = self.rng.once_in(8).then_some(self.disk.generation);
         let min_validity = Duration::from_secs(self.rng.pick(&[0, 60, 60, 600, 100_000]));

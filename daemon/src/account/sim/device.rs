@@ -47,7 +47,7 @@ impl World {
                 let answer = Answer::without_token(Outcome::Ambiguous { why: "lost".into() });
                 Input::Answered { ticket, answer }
             }
-            Asked::Authorization | Asked::Poll { .. } | Asked::Refresh(_) | Asked::Code => {
+            Asked::Authorization | Asked::Poll { .. } | Asked::Refresh(_) | Asked::Code | Asked::TokenExchange(_) => {
                 Input::Answered { ticket, answer: self.answered(fate, None) }
             }
         }

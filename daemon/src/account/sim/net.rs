@@ -38,6 +38,7 @@ impl World {
             Exchange::Refresh { token, .. } => (Asked::Refresh(unseal(&token)), Some(unseal(&token))),
             Exchange::Code { .. } => (Asked::Code, None),
             Exchange::ClientCredentials { .. } => (Asked::Code, None),
+            Exchange::TokenExchange { subject, .. } => (Asked::TokenExchange(shown(&subject)), None),
             Exchange::DeviceAuthorization { .. } => (Asked::Authorization, None),
             Exchange::DeviceCode { code, interval } => {
                 let code = shown(&code);
@@ -85,7 +86,7 @@ impl World {
             let input = self.device_answers(ticket, &asked, fate);
             let sent = match asked {
                 Asked::Poll { code, .. } => Some(code),
-                Asked::Authorization | Asked::Refresh(_) | Asked::Code => None,
+                Asked::Authorization | Asked::Refresh(_) | Asked::Code | Asked::TokenExchange(_) => None,
             };
             self.note(&format!("server: {sent:?} {fate:?} {}", trace::named(&input)));
             if self.time < due {
@@ -98,10 +99,12 @@ impl World {
         let reply = acts.then(|| match &asked {
             Asked::Refresh(token) => self.server.refresh(token, self.time),
             Asked::Code | Asked::Authorization | Asked::Poll { .. } => self.server.sign_in(self.time),
+            Asked::TokenExchange(subject) => self.server.exchange(subject, self.time),
         });
+        let makes_lineages = !matches!(asked, Asked::TokenExchange(_));
         let sent = match asked {
             Asked::Refresh(token) => Some(token),
-            Asked::Code | Asked::Authorization | Asked::Poll { .. } => None,
+            Asked::Code | Asked::Authorization | Asked::Poll { .. } | Asked::TokenExchange(_) => None,
         };
         if self.trace.is_some() {
             let what = match &reply {
@@ -114,7 +117,7 @@ impl World {
         let is_late = self.time >= due;
         let rotated = matches!(&reply, Some(Reply::Tokens { refresh: Some(_), .. })) && sent.is_some();
         // A request that crawls through the network past its timeout may even come after its own replay.
-        if acts && (is_late || life != self.life || (rotated && fate == Fate::AnswerLost)) {
+        if acts && makes_lineages && (is_late || life != self.life || (rotated && fate == Fate::AnswerLost)) {
             self.lost_rotations += 1;
         }
         if is_late {
@@ -138,6 +141,7 @@ impl World {
                     scopes: None,
                     id_token: None,
                     audience: Vec::new(),
+                    issued_token_type: None,
                     refresh_in: None,
                     login_lifetime: None,
                 };

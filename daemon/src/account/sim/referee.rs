@@ -15,6 +15,8 @@ pub(super) struct Referee {
     pub(super) broken: Vec<String>,
     /// Token requests in flight, by ticket.
     asking: BTreeSet<Ticket>,
+    /// Those of them, and of the ended ones, that say nothing about the lineage.
+    pub(super) token_exchanges: BTreeSet<Ticket>,
     /// Waiting callers and when they must have been answered.
     waiting: BTreeMap<WaiterId, Duration>,
     answered: BTreeSet<WaiterId>,
@@ -67,6 +69,7 @@ impl Referee {
     /// The process died: its callers went with it, and what it only had in memory.
     pub(super) fn crashed(&mut self) {
         self.asking.clear();
+        self.token_exchanges.clear();
         self.waiting.clear();
         self.superseded.clear();
         self.locked = true;
@@ -177,6 +180,11 @@ impl Referee {
                 let is_proper = self.proper.contains(&request);
                 let once = self.codes.insert(request);
                 self.rule(is_proper && once, "8", || format!("code of request {} (proper: {is_proper})", request.0));
+            }
+            Exchange::TokenExchange { subject, .. } => {
+                self.token_exchanges.insert(ticket);
+                let subject = super::super::testing::shown(subject);
+                self.rule(!subject.starts_with("rt-"), "7", || format!("{subject} was exchanged for an access token"));
             }
             Exchange::DeviceCode { code, .. } => self.sees_poll(&super::super::testing::shown(code), now),
             Exchange::ClientCredentials { .. } | Exchange::DeviceAuthorization { .. } => {}

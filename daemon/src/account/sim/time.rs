@@ -73,7 +73,9 @@ impl World {
                 if let Input::Answered { ticket, answer } = &*input {
                     self.referee.heard_answer(*ticket, sent.as_deref(), answer.refresh_token.is_some());
                     let of_refresh = sent.is_some_and(|sent| sent.starts_with("rt-"));
-                    self.weigh(&answer.outcome, of_refresh);
+                    if !self.referee.token_exchanges.contains(ticket) {
+                        self.weigh(&answer.outcome, of_refresh);
+                    }
                 }
                 self.hear(*input);
             }

@@ -17,6 +17,8 @@ use super::trace;
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const AUDIENCES: [&str; 2] = ["https://a", "https://b"];
+/// What no definition declares: got by exchange, or not at all.
+pub(super) const UNDECLARED: [&str; 2] = ["https://x", "https://y"];
 
 pub(super) struct World {
     pub(super) rng: Rng,
@@ -90,6 +92,7 @@ pub(super) enum Event {
 pub(super) enum Asked {
     Refresh(String),
     Code,
+    TokenExchange(String),
     Authorization,
     Poll { code: String, interval: Duration },
 }
@@ -269,6 +272,7 @@ impl World {
 fn define(rng: &mut Rng, kind: Kind, kills: bool) -> Definition {
     let mut definition = testing::definition();
     definition.audiences = AUDIENCES.map(String::from).into();
+    definition.token_exchange = rng.once_in(2);
     definition.refresh_kills_token = kills;
     (definition.rotation, definition.replay_window) = match kind {
         Kind::Keeps => (rng.pick(&[Rotation::None, Rotation::Auto]), None),
