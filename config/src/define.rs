@@ -204,6 +204,7 @@ impl<'s> Merged<'s> {
                 &all.device_authorization_endpoint,
             )?,
             revocation_endpoint: endpoint("revocation_endpoint", &all.revocation_endpoint)?,
+            introspection_endpoint: endpoint("introspection_endpoint", &all.introspection_endpoint)?,
             jwks_uri: endpoint("jwks_uri", &all.jwks_uri)?,
         })
     }
@@ -278,6 +279,7 @@ impl Keys {
             &self.token_endpoint,
             &self.device_authorization_endpoint,
             &self.revocation_endpoint,
+            &self.introspection_endpoint,
             &self.jwks_uri,
         ];
         all.into_iter().flatten().map(|found| found.value.as_str())
@@ -290,6 +292,7 @@ impl Keys {
         self.token_endpoint = None;
         self.device_authorization_endpoint = None;
         self.revocation_endpoint = None;
+        self.introspection_endpoint = None;
         self.jwks_uri = None;
     }
 }

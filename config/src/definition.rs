@@ -143,6 +143,7 @@ pub struct Endpoints {
     pub token_endpoint: Option<Url>,
     pub device_authorization_endpoint: Option<Url>,
     pub revocation_endpoint: Option<Url>,
+    pub introspection_endpoint: Option<Url>,
     pub jwks_uri: Option<Url>,
 }
 

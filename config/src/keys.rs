@@ -46,6 +46,7 @@ keys! {
     token_endpoint: String,
     device_authorization_endpoint: String,
     revocation_endpoint: String,
+    introspection_endpoint: String,
     jwks_uri: String,
     client_id: String,
     client_secret_file: PathBuf,

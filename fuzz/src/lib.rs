@@ -12,7 +12,7 @@ use tokenkeeper_config::{
 use tokenkeeperd::oauth::answer::{self, AnswerContext, Kind};
 use tokenkeeperd::oauth::device::{self, Polled};
 use tokenkeeperd::oauth::id_token::{self, Expected};
-use tokenkeeperd::oauth::{Fault, Outcome, keys, metadata, redirect};
+use tokenkeeperd::oauth::{Fault, Outcome, introspect, keys, metadata, redirect};
 use tokenkeeperd::secret::Secret;
 use tokenkeeperd::time::Wall;
 use url::Url;
@@ -26,6 +26,9 @@ const CANARY: &str = "rt-canary";
 pub fn token_answer(data: &[u8]) {
     let Some(Told { status, is_cut, is_nested, sent }) = told(data) else { return };
     let definition = Definition { token_path: is_nested.then(|| "authed_user".to_owned()), ..definition() };
+    if let Some(left) = introspect::read(&sent, NOW) {
+        assert!(status == StatusCode::OK && left.as_secs() >= 1 && left.as_secs() <= 100 * 366 * 86_400);
+    }
     let sent_token = Secret::from(CANARY.to_owned());
     let context =
         AnswerContext { definition: &definition, host: HOST, kind: Kind::Refresh, wall: NOW, secrets: &[&sent_token] };
@@ -39,7 +42,10 @@ pub fn token_answer(data: &[u8]) {
             assert!(status.is_success());
             assert!(!granted.access_token.is_empty());
             assert!(granted.access_token.reveal().iter().all(|byte| (0x20..=0x7e).contains(byte)), "fits in a header");
-            for span in [granted.lifetime, granted.refresh_in, granted.login_lifetime].into_iter().flatten() {
+            for span in [granted.lifetime, granted.refresh_in, granted.login_lifetime, granted.refresh_lifetime]
+                .into_iter()
+                .flatten()
+            {
                 assert!(span.as_secs() >= 1 && span.as_secs() <= 100 * 366 * 86_400);
             }
             assert!(!granted.token_type.is_empty() && !granted.token_type.chars().any(char::is_control));

@@ -152,7 +152,11 @@ fn most_in_flight(entries: &[Entry]) -> usize {
         match entry.event {
             Event::Received { .. } => now += 1,
             Event::Sent { .. } | Event::Cut { .. } => now -= 1,
-            Event::Committed { .. } | Event::Reused { .. } | Event::Revoked { .. } | Event::Refused { .. } => {}
+            Event::Committed { .. }
+            | Event::Reused { .. }
+            | Event::Revoked { .. }
+            | Event::Introspected { .. }
+            | Event::Refused { .. } => {}
         }
         most = most.max(now);
     }

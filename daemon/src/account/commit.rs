@@ -107,6 +107,7 @@ impl Account {
                 self.recovered(turn);
                 self.login_done(request, subject, turn);
                 self.answer_with(&DEFAULT_KEY, turn);
+                self.learn_expiry(&DEFAULT_KEY, turn);
             }
             Source::Import { request } => self.imported(request),
             Source::Expired => {}
@@ -128,6 +129,7 @@ impl Account {
             return self.answer_after_failure(turn);
         }
         self.answer_with(key, turn);
+        self.learn_expiry(key, turn);
     }
 
     /// Everybody who waited for this exchange gets what it brought.

@@ -33,6 +33,8 @@ pub enum Effect {
     Show { request: RequestId, page: Page },
     /// A request moved on.
     Report { request: RequestId, progress: Progress },
+    /// Ask when a token expires (RFC 7662). Reports `Introspected`.
+    Introspect { ticket: Ticket, definition: Arc<Definition>, metadata: Arc<Metadata>, token: Arc<Secret> },
     /// Tell the server of a login that was forgotten (RFC 7009), until it has heard: what it takes is stored, under the
     /// time at which it was forgotten. Nothing is reported.
     Revoke { at: i64 },
@@ -67,6 +69,8 @@ pub enum Change {
     /// A grant of the next generation; clears the intent (P4). `tokens` are all the default tokens that are valid after
     /// it: those stored before and not named here are deleted.
     Grant { replaces: u64, grant: NewGrant, tokens: Vec<NewToken> },
+    /// All default tokens that are valid, of the stored grant: one of them is known better now.
+    Tokens { generation: u64, tokens: Vec<NewToken> },
     /// New facts about the stored grant, mostly that it ended; clears the intent.
     Facts { generation: u64, facts: Facts },
     /// Forget the grant, its tokens and its intent; the generation is remembered. With a revocation the refresh token is

@@ -127,6 +127,8 @@ pub enum Input {
     Adopted,
     /// The grant could not be opened under the present definition or machine; a sentence for people.
     Unopenable { ticket: Ticket, why: String },
+    /// When a token expires, as its server says; `None` = it does not.
+    Introspected { ticket: Ticket, left: Option<Duration> },
     /// Forget the login.
     LogoutWanted { waiter: WaiterId },
     /// The network came up.

@@ -9,6 +9,7 @@ use super::effect::{Effect, Notice, Served};
 use super::errand::Errand;
 use super::holding::{Memory, Vault};
 use super::input::{Input, Ticket, WaiterId};
+use super::introspection::Introspecting;
 use super::login::Login;
 use super::waiters::Waiters;
 use crate::oauth::Metadata;
@@ -28,6 +29,7 @@ pub struct Account {
     pub(super) waiters: Waiters,
     /// A logout is wanted, by these callers as far as they still wait.
     pub(super) leaving: Option<Vec<WaiterId>>,
+    pub(super) introspecting: Vec<Introspecting>,
     pub(super) told: Told,
     pub(super) asleep: bool,
     pub(super) waking_until: Option<Boot>,
@@ -85,6 +87,7 @@ impl Account {
             login: None,
             waiters: Waiters::default(),
             leaving: None,
+            introspecting: Vec::new(),
             told: Told::default(),
             asleep: false,
             waking_until: None,
@@ -142,6 +145,7 @@ impl Account {
             Input::Authorized { ticket, authorization } => self.authorized(ticket, *authorization, turn),
             Input::Undecided { ticket, interval, quiet } => self.undecided(ticket, interval, quiet, turn),
             Input::Unopenable { ticket, why } => self.unopenable(ticket, why, turn),
+            Input::Introspected { ticket, left } => self.introspected(ticket, left, turn),
             Input::Saved { ticket, sealed } => self.saved(ticket, sealed, turn),
             Input::SaveFailed { ticket, why, change } => self.save_failed(ticket, why, change, turn),
 

@@ -35,6 +35,7 @@ mod redeem;
 
 mod logout;
 mod proof;
+mod introspection;
 mod published;
 mod vaulted;
 

@@ -28,6 +28,8 @@ pub(super) const WAKING: Duration = Duration::from_secs(60);
 pub(super) const STAYS_AWAKE: Duration = Duration::from_secs(600);
 /// Callers who say `rejected` cause at most one refresh in this time.
 pub(super) const REJECTED_PAUSE: Duration = MINUTE;
+/// How long a token is counted on whose life nobody told.
+pub(super) const PRESUMED_LIFE: Duration = HOUR;
 /// Wait after a refusal without a reason.
 pub(super) const UNEXPLAINED_PAUSE: Duration = MINUTE;
 /// Wait after each further refusal, and after `access_denied`.

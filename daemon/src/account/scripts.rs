@@ -63,6 +63,7 @@ struct Story {
     asked: Ticket,
     saving: Option<(Ticket, Change)>,
     discovering: Ticket,
+    introspecting: Ticket,
 }
 
 impl Story {
@@ -74,6 +75,7 @@ impl Story {
             asked: Ticket(0),
             saving: None,
             discovering: Ticket(0),
+            introspecting: Ticket(0),
         }
     }
 
@@ -125,6 +127,7 @@ impl Story {
                 Input::Undecided { ticket: self.asked, interval: span(args.word(0)), quiet: args.span("quiet") }
             }
             "unopenable" => Input::Unopenable { ticket: self.asked, why: rest.to_owned() },
+            "introspected" => Input::Introspected { ticket: self.introspecting, left: args.span("left") },
             "saved" => self.saved(),
             "save-failed" => self.save_failed(rest),
             "stale" => stale(rest),
@@ -159,6 +162,7 @@ impl Story {
             match effect {
                 Effect::Ask { ticket, .. } => self.asked = ticket,
                 Effect::Discover { ticket, .. } => self.discovering = ticket,
+                Effect::Introspect { ticket, .. } => self.introspecting = ticket,
                 Effect::Save { ticket, change } => self.saving = Some((ticket, change)),
                 _ => {}
             }

@@ -6,6 +6,7 @@ use super::asks::exchange_key;
 use super::denied::Denied;
 use super::effect::Effect;
 use super::errand::Errand;
+use super::grant_end::idle_limit;
 use super::holding::{Grant, Holding, Trouble, Vault};
 use super::input::{DEFAULT_KEY, DiscoveryFailed, Ticket, TokenKey};
 use super::machine::{Account, Server, Turn};
@@ -34,7 +35,11 @@ impl Account {
 
     /// The errand is free: a logout goes first, then a login's code, then the oldest need; a poll is never in a hurry.
     fn start_something(&mut self, turn: &mut Turn<'_>) {
-        if self.forget_if_leaving(turn) || self.forget_expired(turn) || self.serve_login(turn) {
+        if self.forget_if_leaving(turn)
+            || self.forget_expired(turn)
+            || self.serve_login(turn)
+            || self.announce_end(turn)
+        {
             return;
         }
         let planned = self.plan(turn.now).filter(|planned| planned.at <= turn.now.boot);
@@ -52,8 +57,8 @@ impl Account {
         let is_reading = matches!(self.server, Server::Reading { .. });
         let planned = if is_reading { None } else { self.plan(now).map(|planned| planned.at) };
         let late_login = self.login.as_ref().and_then(super::login::Login::limit);
-        let poll = self.poll_at();
-        [unsaved, planned, late_login, poll, self.waiters.next_deadline(), self.forgets_at(now)]
+        let of_grant = [self.forgets_at(now), self.announces_at(now)].into_iter().flatten().min();
+        [unsaved, planned, late_login, self.poll_at(), self.waiters.next_deadline(), of_grant]
             .into_iter()
             .flatten()
             .min()
@@ -143,7 +148,7 @@ impl Account {
                     sends: lost.sends,
                     since_first: lost.since_first(now),
                     last: lost.last,
-                    token_left: cached.map_or(std::time::Duration::ZERO, |cached| cached.left(now)),
+                    token_left: cached.map_or(std::time::Duration::ZERO, |cached| cached.presumed_left(now)),
                     demanded: demanded || self.waiters.iter().any(|waiter| is_demand(&waiter.want)),
                 };
                 Some(schedule::replay_at(definition, self.seed, &sends, now.boot).max(lost.pause.until))
@@ -263,7 +268,8 @@ fn scheduled(holding: &Holding, definition: &Definition, seed: u64, now: &Now) -
     });
     let by_idleness = match &holding.grant {
         Grant::Live(lineage) if lineage.token.is_some() => {
-            let left = schedule::keep_alive(definition).saturating_sub(lineage.worked.age(now.boot));
+            let left = schedule::keep_alive(definition, idle_limit(&lineage.facts))
+                .saturating_sub(lineage.worked.age(now.boot));
             let at = now.boot.after(left);
             Some(Planned { at: at.max(holding.spread_until.unwrap_or(at)), key: TokenKey::DEFAULT })
         }

@@ -172,6 +172,7 @@ pub(super) fn line(effect: &Effect, now: &Now) -> String {
             format!("show r{} failed: {what} | {remedy}", request.0)
         }
         Effect::Report { request, progress } => format!("report r{} {}", request.0, progressed(progress, now)),
+        Effect::Introspect { token, .. } => format!("introspect {}", shown(token)),
         Effect::Revoke { .. } => "revoke what was forgotten".into(),
         Effect::Notify(notice) => format!("notify {notice:?}"),
         Effect::Log { warning: true, message } => format!("warn {message}"),
@@ -238,6 +239,10 @@ fn changed(change: &Change) -> String {
             let previous = if grant.keep_previous { ", previous kept" } else { "" };
             let ended = grant.facts.ended.as_ref().map_or("", |_| ", ended");
             format!("grant {}: {token}{previous}{ended}, tokens [{}]", replaces + 1, tokens.join(", "))
+        }
+        Change::Tokens { generation, tokens } => {
+            let tokens: Vec<_> = tokens.iter().map(|token| shown(&token.token)).collect();
+            format!("tokens of generation {generation}: [{}]", tokens.join(", "))
         }
         Change::Facts { generation, facts } => {
             let ended = facts.ended.as_ref().map(|ended| if ended.held { "held" } else { "ended" });

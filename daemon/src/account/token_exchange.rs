@@ -11,7 +11,6 @@ use tokenkeeper_config::{Definition, ScopeNarrowing};
 
 use super::asks::exchange_key;
 use super::denied::Denied;
-use super::effect::Exchange;
 use super::errand::{Attempt, What};
 use super::holding::Pause;
 use super::input::{DEFAULT_KEY, TokenKey};
@@ -131,6 +130,7 @@ impl Account {
         holding.wanted.retain(|wanted| *wanted != key);
         holding.tokens.put(token);
         self.answer_with(&key, turn);
+        self.learn_expiry(&key, turn);
     }
 
     /// What was got must be what was asked for.

@@ -111,6 +111,12 @@ impl Cached {
         self.expiry.as_ref().map_or(Duration::MAX, |expiry| now.until(expiry))
     }
 
+    /// The same where something has to be decided: a token of unknown life is not counted on beyond an hour.
+    pub(super) fn presumed_left(&self, now: &Now) -> Duration {
+        let presumed = || schedule::PRESUMED_LIFE.saturating_sub(self.born.age(now.boot));
+        self.expiry.as_ref().map_or_else(presumed, |expiry| now.until(expiry))
+    }
+
     pub(super) fn is_valid(&self, now: &Now) -> bool {
         !self.left(now).is_zero()
     }
@@ -168,6 +174,19 @@ impl Tokens {
             self.0.remove(oldest);
         }
         self.0.push(fresh);
+    }
+
+    /// When a token ends whose expiry was unknown: `left` after it was asked for. Tells whether it is still here.
+    pub(super) fn learn(&mut self, key: &TokenKey, generation: u64, asked: &Now, left: Duration) -> bool {
+        let is_it = |cached: &&mut Cached| {
+            cached.key == *key && cached.served.generation == generation && cached.expiry.is_none()
+        };
+        let Some(cached) = self.0.iter_mut().find(is_it) else { return false };
+        let expiry = asked.plus(left);
+        cached.served.expires_at = expiry.wall.unix();
+        cached.lifetime = Some(expiry.wall.since(cached.minted));
+        cached.expiry = Some(expiry);
+        true
     }
 
     pub(super) fn clear(&mut self) {

@@ -223,6 +223,7 @@ impl<'a> Week<'a> {
             | Effect::Listen { .. }
             | Effect::Show { .. }
             | Effect::Revoke { .. }
+            | Effect::Introspect { .. }
             | Effect::Notify(_)
             | Effect::Log { .. } => None,
         }

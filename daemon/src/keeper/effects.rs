@@ -20,6 +20,9 @@ impl Keeper {
                 self.errands.ask(who, ticket, Asked { definition, metadata, exchange, timeout });
             }
             Effect::Save { ticket, change } => self.errands.save(who, ticket, change),
+            Effect::Introspect { ticket, definition, metadata, token } => {
+                self.errands.introspect(who, ticket, definition, metadata, token);
+            }
             Effect::Revoke { at } => self.are_unrevoked(vec![RevocationId { account: name.clone(), at }]),
             Effect::Listen { request, redirect, path } => {
                 self.errands.listen(name.clone(), request, redirect, path);

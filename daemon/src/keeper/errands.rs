@@ -19,10 +19,14 @@ use crate::account::{Change, Exchange, Input, Page, RequestId, Ticket, TokenKey}
 use crate::http::Http;
 use crate::oauth::answer::{self, AnswerContext, Kind};
 use crate::oauth::device::{self, Polled};
+use crate::oauth::introspect;
 use crate::oauth::token_request::{self, TokenAsk};
 use crate::oauth::{Answer, Metadata, Outcome, Sent, Stamp};
 use crate::secret::{Sealed, Secret};
 use crate::vault::{Binding, CommitFailed, Vault};
+
+/// A server that takes longer to say when a token expires is not waited for.
+const INTROSPECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What errands need. Cheap to clone.
 #[derive(Clone)]
@@ -167,14 +171,22 @@ impl Errands {
         let errands = self.clone();
         tokio::spawn(async move {
             let adopts = matches!(change, Change::Adopt);
+            let is_learned = matches!(change, Change::Tokens { .. });
             let generation = match &change {
                 Change::Grant { replaces, .. } => Some(replaces + 1),
-                Change::Intent { .. } | Change::Facts { .. } | Change::Forget { .. } | Change::Adopt => None,
+                Change::Intent { .. }
+                | Change::Tokens { .. }
+                | Change::Facts { .. }
+                | Change::Forget { .. }
+                | Change::Adopt => None,
             };
             let input = match errands.vault.commit(&who.account, who.binding, change).await {
                 Ok(sealed) => {
                     if let Some(generation) = generation {
                         tracing::debug!(account = %who.account, generation, "the grant is durable");
+                    }
+                    if is_learned {
+                        tracing::info!(account = %who.account, "what was learned of a token is durable");
                     }
                     Input::Saved { ticket, sealed }
                 }
@@ -186,6 +198,28 @@ impl Errands {
             if adopts {
                 let _ = errands.reports.send(Report::Adopted { by: who.account });
             }
+        });
+    }
+
+    /// A courtesy of the server's: whatever goes wrong, the expiry is just not known.
+    pub(super) fn introspect(
+        &self,
+        who: Errander,
+        ticket: Ticket,
+        definition: Arc<Definition>,
+        metadata: Arc<Metadata>,
+        token: Arc<Secret>,
+    ) {
+        let errands = self.clone();
+        tokio::spawn(async move {
+            let left = async {
+                let credentials = errands.credentials(&who.account, &definition, &metadata).await.ok()?;
+                let request = introspect::request(&credentials.client(&definition, &metadata), &token).ok()?;
+                let sent = errands.http.send(request, INTROSPECT_TIMEOUT).await;
+                introspect::read(&sent, errands.clock.now().wall)
+            };
+            let left = left.await;
+            errands.hear(who.account, Input::Introspected { ticket, left });
         });
     }
 

@@ -94,13 +94,13 @@ fn lifetime(holder: &Json, headers: &HeaderMap, context: &AnswerContext<'_>) -> 
 }
 
 /// The server's own clock, by which its instants are meant.
-fn server_now(headers: &HeaderMap) -> Option<u64> {
+pub(super) fn server_now(headers: &HeaderMap) -> Option<u64> {
     let date = httpdate::parse_http_date(headers.get(http::header::DATE)?.to_str().ok()?).ok()?;
     Some(date.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs())
 }
 
 /// Whole seconds, if there is at least one.
-fn span(seconds: Option<f64>) -> Option<Duration> {
+pub(super) fn span(seconds: Option<f64>) -> Option<Duration> {
     let seconds = seconds.filter(|seconds| *seconds >= 1.0)?;
     Some(Duration::from_secs(seconds.min(LONGEST) as u64))
 }

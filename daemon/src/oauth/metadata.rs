@@ -146,7 +146,7 @@ fn believe(definition: &Definition, asked: &str, document: &Json) -> Result<Meta
             given.device_authorization_endpoint.as_ref(),
         )?,
         revocation_endpoint: endpoint("revocation_endpoint", given.revocation_endpoint.as_ref())?,
-        introspection_endpoint: discovered(document, "introspection_endpoint")?,
+        introspection_endpoint: endpoint("introspection_endpoint", given.introspection_endpoint.as_ref())?,
         pushed_authorization_request_endpoint: discovered(document, "pushed_authorization_request_endpoint")?,
         jwks_uri: endpoint("jwks_uri", given.jwks_uri.as_ref())?,
         iss_parameter_supported: matches!(
@@ -230,6 +230,7 @@ fn apply_given(metadata: &mut Metadata, definition: &Definition) {
     metadata.token_endpoint = given.token_endpoint;
     metadata.device_authorization_endpoint = given.device_authorization_endpoint;
     metadata.revocation_endpoint = given.revocation_endpoint;
+    metadata.introspection_endpoint = given.introspection_endpoint;
     metadata.jwks_uri = given.jwks_uri;
 }
 

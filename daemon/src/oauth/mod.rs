@@ -31,6 +31,7 @@ pub mod device;
 pub mod id_token;
 pub mod keys;
 
+pub mod introspect;
 pub mod revoke;
 
 mod json;

@@ -57,6 +57,11 @@ pub(super) fn prepare(sealer: &Sealer, owner: &Owner<'_>, present: &Present, cha
             body.intent = None;
             rewrite(sealer, owner, *generation, &body)
         }
+        Change::Tokens { generation, tokens } => {
+            agree(owner, stored_generation(present), *generation)?;
+            let tokens = tokens_row(sealer, owner, *generation, tokens);
+            Ok(Rows { rows: vec![(Kind::Tokens, tokens)], token: None })
+        }
         Change::Forget { generation, revocation } => {
             agree(owner, stored_generation(present), *generation)?;
             let mut rows = rewrite(sealer, owner, *generation, &GrantBody::default())?;

@@ -51,7 +51,7 @@ impl Store {
             // A login is a person's work; a refresh is not.
             Change::Grant { grant, .. } if grant.facts.refreshes == 0 => self.hurry(),
             Change::Forget { .. } => self.hurry(),
-            Change::Intent { .. } | Change::Grant { .. } | Change::Facts { .. } => {}
+            Change::Intent { .. } | Change::Grant { .. } | Change::Tokens { .. } | Change::Facts { .. } => {}
         }
         let mut present = self.present(pending.account.as_str()).map_err(|refused| refused.to_string())?;
         if let Change::Forget { revocation: Some(_), .. } = &pending.change {

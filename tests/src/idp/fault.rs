@@ -32,6 +32,7 @@ pub enum Endpoint {
     Authorize,
     Token,
     Revoke,
+    Introspect,
     Device,
 }
 

@@ -44,6 +44,8 @@ pub enum Event {
     Reused { family: u64, token: String },
     /// A family was revoked.
     Revoked { family: u64 },
+    /// Somebody asked about an access token.
+    Introspected { token: String },
     /// A request was refused.
     Refused { error: String },
 }

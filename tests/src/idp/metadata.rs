@@ -36,6 +36,9 @@ pub(super) async fn metadata(State(shared): State<Arc<Shared>>, ConnectInfo(plug
             "id_token_signing_alg_values_supported": ["RS256", "ES256"],
             "authorization_response_iss_parameter_supported": settings.iss_parameter,
         });
+        if settings.introspection {
+            metadata["introspection_endpoint"] = format!("{base}/oauth/introspect").into();
+        }
         if settings.token_exchange {
             let grants = metadata["grant_types_supported"].as_array_mut().expect("a list");
             grants.push(TOKEN_EXCHANGE.into());

@@ -10,6 +10,7 @@ mod authorize;
 mod control;
 mod device;
 mod fault;
+mod introspect;
 mod keys;
 mod ledger;
 mod metadata;

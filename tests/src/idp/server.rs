@@ -17,7 +17,7 @@ use super::ledger::{Event, Ledger};
 use super::settings::{Dialect, Settings};
 use super::store::{Login, Store};
 use super::wire::{Door, Plug};
-use super::{api, authorize, control, device, keys, metadata, revoke, token};
+use super::{api, authorize, control, device, introspect, keys, metadata, revoke, token};
 use crate::clock;
 
 /// What the handlers share.
@@ -235,6 +235,7 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/authorize/decide", post(authorize::decide))
         .route("/oauth/token", post(token::token))
         .route("/oauth/revoke", post(revoke::revoke))
+        .route("/oauth/introspect", post(introspect::introspect))
         .route("/oauth/device/code", post(device::begin))
         .route("/activate", get(device::activate))
         .route("/api", get(api::api))

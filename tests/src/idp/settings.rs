@@ -19,6 +19,8 @@ pub struct Settings {
     pub offline: Offline,
     /// Whether access tokens are exchanged (RFC 8693) for one of `audiences`, or with fewer scopes.
     pub token_exchange: bool,
+    /// Whether access tokens can be introspected (RFC 7662).
+    pub introspection: bool,
     /// Audiences that exist; Auth0 silently ignores any other and answers with the default one.
     pub audiences: Vec<String>,
     /// Whether refresh tokens rotate.
@@ -175,6 +177,7 @@ impl Default for Settings {
             consent: Consent::Auto,
             offline: Offline::OnScope,
             token_exchange: false,
+            introspection: false,
             audiences: Vec::new(),
             rotation: Rotation::STRICT,
             access_lifetime: 3600.0,

@@ -178,6 +178,11 @@ impl Store {
         alive
     }
 
+    /// When a live access token dies, in milliseconds.
+    pub(super) fn dies(&self, access_token: &str, now: u64) -> Option<u64> {
+        self.access.get(&digest(access_token)).map(|access| access.dies).filter(|dies| now < *dies)
+    }
+
     /// The subject of a live access token.
     pub(super) fn subject_of(&self, access_token: &str, now: u64) -> Option<String> {
         let access = self.access.get(&digest(access_token)).filter(|access| now < access.dies)?;

@@ -284,6 +284,8 @@ pub(super) fn discovered(args: &Args<'_>) -> Result<Arc<crate::oauth::Metadata>,
             if args.has("no-browser") {
                 metadata.authorization_endpoint = None;
             }
+            metadata.introspection_endpoint =
+                args.has("introspection").then(|| "https://idp.example/introspect".parse().expect("an address"));
             // Keys of the server, none of which signed our ID tokens.
             metadata.keys = args.has("keys").then(|| r#"{"keys":[]}"#.to_owned());
             Ok(Arc::new(metadata))

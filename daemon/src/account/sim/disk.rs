@@ -38,6 +38,11 @@ impl Disk {
                 self.tokens.clone_from(tokens);
                 Ok(self.token.clone())
             }
+            Change::Tokens { generation, tokens } => {
+                self.compare(*generation)?;
+                self.tokens.clone_from(tokens);
+                Ok(None)
+            }
             Change::Facts { generation, facts } => {
                 self.compare(*generation)?;
                 self.facts = Some(facts.clone());

@@ -137,7 +137,7 @@ impl World {
                 let granted = Granted {
                     access_token: Secret::from(access),
                     token_type: "Bearer".into(),
-                    lifetime: Some(self.server.lifetime),
+                    lifetime: self.server.tells.then_some(self.server.lifetime),
                     scopes: None,
                     id_token: None,
                     audience: Vec::new(),

@@ -22,6 +22,8 @@ pub(super) struct Server {
     /// A refresh ends the access tokens made before.
     pub(super) kills: bool,
     pub(super) lifetime: Duration,
+    /// Whether answers say how long an access token lives.
+    pub(super) tells: bool,
     tokens: BTreeMap<String, Token>,
     access: BTreeMap<String, Access>,
     made: u64,
@@ -65,6 +67,7 @@ impl Server {
             kind,
             kills,
             lifetime,
+            tells: true,
             tokens: BTreeMap::new(),
             access: BTreeMap::new(),
             made: 0,

@@ -31,6 +31,7 @@ pub(super) fn named(input: &Input) -> String {
         }
         Input::Authorized { authorization, .. } => format!("Authorized {}", testing::shown(&authorization.device_code)),
         Input::Undecided { interval, quiet, .. } => format!("Undecided {interval:?} quiet {quiet:?}"),
+        Input::Introspected { left, .. } => format!("Introspected {left:?}"),
         Input::Saved { .. } => "Saved".into(),
         Input::SaveFailed { .. } => "SaveFailed".into(),
         Input::Unopenable { .. } => "Unopenable".into(),

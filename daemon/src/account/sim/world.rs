@@ -139,6 +139,8 @@ impl World {
             disk: often(12),
             revoke: often(60),
         };
+        let mut server = Server::new(kind, kills, lifetime);
+        server.tells = !rng.once_in(6);
         let mut world = Self {
             rng,
             time: Duration::from_secs(1_000),
@@ -146,7 +148,7 @@ impl World {
             account: None,
             life: 0,
             definition: Arc::new(definition),
-            server: Server::new(kind, kills, lifetime),
+            server,
             disk: Disk::default(),
             referee: Referee::default(),
             queue: BTreeMap::new(),
@@ -216,7 +218,7 @@ impl World {
             Effect::Discover { ticket, .. } => {
                 let wait = self.rng.millis(1, 3_000);
                 let result = match self.network {
-                    true => Ok(testing::metadata(false)),
+                    true => Ok(self.metadata()),
                     false => Err(DiscoveryFailed { why: "no network".into(), misconfigured: false }),
                 };
                 self.later_input(wait, Input::Discovered { ticket, result });
@@ -237,6 +239,13 @@ impl World {
             }
             Effect::Report { request, progress: Progress::Uri { user_code: None, .. } } => self.browser(request),
             Effect::Revoke { .. } => self.tell_of_logouts(),
+            Effect::Introspect { ticket, token, .. } => {
+                let wait = self.rng.millis(5, 30_000);
+                let token = token.reveal_str().unwrap_or("?").to_owned();
+                // Whatever time the answer takes, it tells how long the token lives from now on.
+                let left = self.server.access_left(&token, self.time).filter(|_| self.rng.below(3) > 0);
+                self.later_input(wait, Input::Introspected { ticket, left });
+            }
             Effect::Reply { .. }
             | Effect::ReplyDone { .. }
             | Effect::Deny { .. }
@@ -245,6 +254,15 @@ impl World {
             | Effect::Notify(_)
             | Effect::Log { .. } => {}
         }
+    }
+
+    fn metadata(&self) -> Arc<crate::oauth::Metadata> {
+        let mut metadata = testing::metadata(false);
+        if !self.server.tells {
+            let endpoint = "https://idp.example/introspect".parse().expect("an address");
+            Arc::make_mut(&mut metadata).introspection_endpoint = Some(endpoint);
+        }
+        metadata
     }
 
     /// The keeper's part: what the disk holds of forgotten logins.
