@@ -7,6 +7,7 @@ use super::errand::{Again, Errand, Fresh, Source, Then};
 use super::holding::{Grant, Lineage, Trouble};
 use super::input::{DEFAULT_KEY, Ticket, TokenKey};
 use super::machine::{Account, Server, Turn};
+use super::published::bound_to_certificate;
 use super::schedule;
 use super::tokens::Age;
 use super::waiters::{Waiter, Want};
@@ -61,6 +62,7 @@ impl Account {
 
     fn installed(&mut self, fresh: Fresh, sealed: Option<Sealed>, turn: &mut Turn<'_>) {
         let Fresh { generation, kept, facts, ended, tokens, replaces_all, sent, source } = fresh;
+        let host = self.host();
         let Some(holding) = self.vault.open_mut() else {
             if let Source::Login { request } = source {
                 let subject = facts.claims.as_ref().map(|claims| claims.subject.clone());
@@ -75,6 +77,7 @@ impl Account {
         if replaces_all {
             holding.tokens.clear();
         }
+        let bound = tokens.iter().any(|token| token.certificate_bound);
         for token in tokens {
             holding.tokens.put(token);
         }
@@ -82,6 +85,9 @@ impl Account {
             Some(ended) => Grant::Ended(lineage, ended.clone()),
             None => Grant::Live(lineage),
         };
+        if bound && !std::mem::replace(&mut self.told.certificate, true) {
+            turn.warn(bound_to_certificate(&host));
+        }
         match source {
             Source::Refresh { key, served } => {
                 holding.wanted.retain(|wanted| *wanted != key);

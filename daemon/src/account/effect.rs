@@ -137,6 +137,8 @@ pub enum Notice {
     LoginNeeded { why: String },
     /// The server wants the person.
     Attention { why: String },
+    /// The server ends the login soon; a sentence.
+    LoginEndsSoon { why: String },
     /// A token is served that is not durable.
     Unsaved { why: String },
     /// The login is back, or durable again.

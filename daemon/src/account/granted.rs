@@ -7,6 +7,7 @@ use tokenkeeper_config::TokenKind;
 use super::codec;
 use super::effect::{Change, Notice};
 use super::errand::{Attempt, Fresh, Source};
+use super::grant_end::note_end;
 use super::holding::{Holding, Pause, Trouble, Waiting};
 use super::input::TokenKey;
 use super::machine::{Account, Server, Turn};
@@ -160,12 +161,10 @@ fn default_tokens(fresh: &Fresh, holding: &Holding, now: &Now) -> Vec<NewToken> 
 }
 
 fn update(facts: &mut Facts, granted: &Granted, sent: &Now, holding: &Holding, now: &Now) {
+    note_end(facts, granted, sent);
     facts.refreshed_at = sent.wall.0;
     if let Some(asked_at) = holding.asked_at {
         facts.asked_at = now.wall.0 - i64::try_from(now.boot.since(asked_at).as_millis()).unwrap_or(i64::MAX);
-    }
-    if let Some(lifetime) = granted.login_lifetime {
-        facts.login_ends_at = Some(sent.wall.after(lifetime).0);
     }
 }
 

@@ -64,6 +64,8 @@ pub(super) enum Server {
 pub(super) struct Told {
     pub(super) login_needed: bool,
     pub(super) attention: bool,
+    /// That its tokens are of no use without a certificate; never taken back.
+    pub(super) certificate: bool,
 }
 
 /// One step: what time it is, and where effects go.

@@ -33,9 +33,10 @@ mod device;
 mod login_end;
 mod redeem;
 
+mod grant_end;
+mod introspection;
 mod logout;
 mod proof;
-mod introspection;
 mod published;
 mod vaulted;
 

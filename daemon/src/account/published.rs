@@ -7,9 +7,6 @@ use super::machine::Account;
 use super::status::{State, Status};
 use crate::time::{Now, Wall};
 
-/// The login is announced to end when a fifth of its time is left, three days at most.
-const SOON: i64 = 3 * 24 * 3600 * 1000;
-
 impl Account {
     /// The account as published.
     pub fn status(&self, now: &Now) -> Status {
@@ -82,7 +79,8 @@ impl Account {
             (Grant::Unopenable { .. } | Grant::Foreign(_) | Grant::Ended(..), _) => false,
         };
         if is_well {
-            return Default::default();
+            let bound = self.has_certificate_bound_token(now).then(|| bound_to_certificate(&self.host()));
+            return bound.map_or_else(Default::default, |what| ("Misconfigured".to_owned(), what));
         }
         let denied = self.denial(now);
         (denied.name().to_owned(), denied.to_string())
@@ -201,6 +199,10 @@ impl Account {
         Some(claims.display_name.clone().unwrap_or_else(|| claims.subject.clone()))
     }
 
+    fn has_certificate_bound_token(&self, now: &Now) -> bool {
+        self.servable(&DEFAULT_KEY, None, now).is_some_and(|cached| cached.certificate_bound)
+    }
+
     fn asks_by_itself(&self, holding: &Holding) -> bool {
         self.defined.good.as_ref().is_some_and(|definition| match &holding.grant {
             Grant::None { .. } => holding.grant.may_ask(definition.flow),
@@ -208,15 +210,14 @@ impl Account {
             Grant::Unopenable { .. } | Grant::Foreign(_) | Grant::Ended(..) => false,
         })
     }
+}
 
-    fn ends_soon(&self, holding: &Holding, now: &Now) -> bool {
-        let facts = holding.grant.lineage().map(|lineage| &lineage.facts);
-        let Some((ends, began)) = facts.and_then(|facts| Some((facts.login_ends_at?, facts.signed_in_at))) else {
-            return false;
-        };
-        let notice = SOON.min(ends.saturating_sub(began) / 5);
-        now.wall.0 >= ends.saturating_sub(notice)
-    }
+/// What is told of tokens that are bound to something that this keeper has not.
+pub(super) fn bound_to_certificate(host: &str) -> String {
+    format!(
+        "{host} binds its tokens to a client certificate (mTLS, RFC 8705), which tokenkeeper does not support, so APIs \
+         will refuse them: have that switched off for this client at the server"
+    )
 }
 
 /// The time of day, for sentences.

@@ -43,6 +43,12 @@ pub struct Facts {
     pub asked_at: i64,
     /// When the login itself ends, unix milliseconds; `None` = unknown.
     pub login_ends_at: Option<i64>,
+    /// When the refresh token ends if nobody uses it, as the last answer says, unix milliseconds.
+    pub token_ends_at: Option<i64>,
+    /// That end moves on with each refresh: it limits idleness only.
+    pub slides: bool,
+    /// The person was told that the login ends.
+    pub end_announced: bool,
     /// Whether a refresh was ever answered with another refresh token.
     pub rotates: bool,
     /// How many refreshes this lineage has seen.

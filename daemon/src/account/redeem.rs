@@ -9,6 +9,7 @@ use super::codec;
 use super::denied::Denied;
 use super::effect::{Change, Exchange};
 use super::errand::{Attempt, Fresh, Source, Then, What};
+use super::grant_end::note_end;
 use super::granted::id_token_cached;
 use super::input::{RequestId, TokenKey};
 use super::login::{Awaits, login_scopes};
@@ -181,11 +182,12 @@ impl Account {
         }
         let Some(token) = &granted.id_token else { return Ok(None) };
         let metadata = self.metadata().ok_or(Unfit::UnknownKey)?;
-        codec::id_token_at_login(token, nonce, &granted.access_token, definition, &metadata, turn.now.wall)
-            .map_err(|problem| match problem {
+        codec::id_token_at_login(token, nonce, &granted.access_token, definition, &metadata, turn.now.wall).map_err(
+            |problem| match problem {
                 IdTokenProblem::UnknownKey => Unfit::UnknownKey,
                 problem => Unfit::Denied(Denied::Failed(problem.to_string())),
-            })
+            },
+        )
     }
 
     fn first_grant(
@@ -200,15 +202,15 @@ impl Account {
         let sent = attempt.sent;
         let asked = of_login(&attempt.what).map_or(&[][..], |(_, _, scopes)| scopes);
         let scopes = granted.scopes.clone().unwrap_or_else(|| asked.to_vec());
-        let facts = Facts {
+        let mut facts = Facts {
             claims: claims.clone().map(Box::new),
             scopes: scopes.clone(),
             signed_in_at: turn.now.wall.0,
             refreshed_at: sent.wall.0,
             asked_at: turn.now.wall.0,
-            login_ends_at: granted.login_lifetime.map(|lifetime| sent.wall.after(lifetime).0),
             ..Facts::default()
         };
+        note_end(&mut facts, &granted, &sent);
         let minted = Minted {
             lifetime: granted.lifetime,
             refresh_in: granted.refresh_in,

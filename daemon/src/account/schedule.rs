@@ -81,9 +81,11 @@ pub(super) fn due_before_expiry(
     if definition.refresh_kills_token { lead } else { lead - share(lead / 4, hash) }
 }
 
-/// The longest time between refreshes of an account that nobody asks for.
-pub(super) fn keep_alive(definition: &Definition) -> Duration {
-    let by_limit = definition.idle_limit.map_or(7 * DAY, |limit| (limit / 3).min(7 * DAY));
+/// The longest time between refreshes of an account that nobody asks for. `learned` is the idle limit as the server's
+/// answers say it.
+pub(super) fn keep_alive(definition: &Definition, learned: Option<Duration>) -> Duration {
+    let limit = [definition.idle_limit, learned].into_iter().flatten().min();
+    let by_limit = limit.map_or(7 * DAY, |limit| (limit / 3).min(7 * DAY).max(MINUTE));
     definition.keep_alive.unwrap_or(by_limit)
 }
 
@@ -219,13 +221,16 @@ mod tests {
     #[test]
     fn an_idle_login_is_kept_alive_at_a_third_of_its_limit_at_most_a_week() {
         let mut definition = definition();
-        assert_eq!(keep_alive(&definition), 7 * DAY);
+        assert_eq!(keep_alive(&definition, None), 7 * DAY);
         definition.idle_limit = Some(90 * DAY);
-        assert_eq!(keep_alive(&definition), 7 * DAY);
+        assert_eq!(keep_alive(&definition, None), 7 * DAY);
         definition.idle_limit = Some(7 * DAY);
-        assert_eq!(keep_alive(&definition), 7 * DAY / 3);
+        assert_eq!(keep_alive(&definition, None), 7 * DAY / 3);
+        assert_eq!(keep_alive(&definition, Some(HOUR)), HOUR / 3, "the server's own word");
+        assert_eq!(keep_alive(&definition, Some(MINUTE)), MINUTE, "not more often");
+        assert_eq!(keep_alive(&definition, Some(90 * DAY)), 7 * DAY / 3);
         definition.keep_alive = Some(DAY);
-        assert_eq!(keep_alive(&definition), DAY);
+        assert_eq!(keep_alive(&definition, Some(HOUR)), DAY);
     }
 
     #[test]

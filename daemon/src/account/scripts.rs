@@ -258,6 +258,7 @@ impl Story {
             issued_token_type: None,
             refresh_in: args.span("refresh-in"),
             login_lifetime: args.span("login-life"),
+            refresh_lifetime: args.span("refresh-life"),
         }
     }
 

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tokenkeeper_config::Definition;
+use tokenkeeper_config::{Definition, TokenKind};
 
 use super::effect::Served;
 use super::input::TokenKey;
 use super::record::NewToken;
 use super::schedule;
+use crate::oauth::is_certificate_bound;
 use crate::secret::Secret;
 use crate::time::{Boot, Moment, Now, Wall};
 
@@ -29,6 +30,8 @@ pub(super) struct Cached {
     pub(super) born: Age,
     /// When it was asked for, wall clock; for the record.
     pub(super) minted: Wall,
+    /// Nobody can use it without a client certificate (RFC 8705 §3).
+    pub(super) certificate_bound: bool,
 }
 
 /// How old something is: what was known when it was noted, and the boot clock since.
@@ -63,6 +66,7 @@ impl Cached {
         let expiry = facts.lifetime.map(|lifetime| sent.plus(lifetime));
         let token = Arc::new(token);
         Self {
+            certificate_bound: key.kind == TokenKind::Access && is_certificate_bound(&token),
             key,
             served: served(&token, token_type, expiry.as_ref(), facts.scopes, facts.generation),
             expiry,
@@ -84,6 +88,7 @@ impl Cached {
                 token.scopes.into(),
                 token.generation,
             ),
+            certificate_bound: token.key.kind == TokenKind::Access && is_certificate_bound(&token.token),
             key: token.key,
             expiry: token.expiry,
             lifetime,

@@ -90,6 +90,7 @@ async fn change(
         }
         Notice::LoginNeeded { why } => (format!("Sign in to “{account}” again"), sign_in(why), true),
         Notice::Attention { why } => (format!("“{account}” needs you"), sign_in(why), true),
+        Notice::LoginEndsSoon { why } => (format!("The login of “{account}” ends soon"), sign_in(why), true),
         Notice::Unsaved { why } => {
             let body = format!("{why}; free some space, and do not end the keeper: it goes on trying");
             (format!("The login of “{account}” could not be saved"), body, false)

@@ -64,7 +64,7 @@ fn judge_case(case: &Case) -> Vec<String> {
             ("id", reveal(granted.id_token.as_ref())),
             ("audience", list(&granted.audience)),
             ("refresh-in", seconds(granted.refresh_in)),
-            ("login", seconds(granted.login_lifetime)),
+            ("login", seconds([granted.login_lifetime, granted.refresh_lifetime].into_iter().flatten().min())),
         ]),
         Outcome::NotProcessed { retry_after, .. } => seen.push(("retry", retry_after.as_secs().to_string())),
         Outcome::Nonce { nonce } => seen.push(("nonce", nonce.clone())),

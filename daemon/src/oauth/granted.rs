@@ -14,14 +14,11 @@ use super::text;
 use super::wire::Granted;
 use crate::secret::Secret;
 
-/// The names under which servers say when the login itself ends, in seconds from now.
-const LOGIN_LIFETIMES: [&str; 5] = [
-    "authorization_expires_in",
-    "refresh_token_timeout",
-    "refresh_token_expires_in",
-    "refresh_expires_in",
-    "x_refresh_token_expires_in",
-];
+/// For how long the person's authorization holds, in seconds (draft-ietf-oauth-refresh-token-expiration).
+const LOGIN_LIFETIME: &str = "authorization_expires_in";
+/// The names under which servers say when the refresh token ends, in seconds: the same draft's, then vendors'.
+const REFRESH_LIFETIMES: [&str; 4] =
+    ["refresh_token_timeout", "refresh_token_expires_in", "refresh_expires_in", "x_refresh_token_expires_in"];
 /// No lifetime is longer than a hundred years; sums of instants must not overflow.
 const LONGEST: f64 = 100.0 * 365.0 * 86_400.0;
 /// The longest access token that is looked into.
@@ -57,7 +54,8 @@ pub(super) fn read(fields: &Json, headers: &HeaderMap, context: &AnswerContext<'
         audience: peek_audience(access_token),
         issued_token_type: member("issued_token_type").text("issued_token_type").map(|kind| text::quote(kind, &[])),
         refresh_in: span(member("refresh_in").number("refresh_in")),
-        login_lifetime: LOGIN_LIFETIMES.iter().filter_map(|name| span(member(name).number(name))).min(),
+        login_lifetime: span(member(LOGIN_LIFETIME).number(LOGIN_LIFETIME)),
+        refresh_lifetime: REFRESH_LIFETIMES.iter().filter_map(|name| span(member(name).number(name))).min(),
     })
 }
 
@@ -121,17 +119,26 @@ fn scopes(stated: Option<&Json>, separator: char) -> Option<Vec<String>> {
 
 /// `aud` of a JWT, unverified: only to notice a token for another audience (Auth0 ignores one it does not know).
 fn peek_audience(token: &str) -> Vec<String> {
+    peek(token).map(|claims| claims.texts("aud")).unwrap_or_default()
+}
+
+/// Whether a JWT is bound to a client certificate (RFC 8705 §3.1), unverified: only to say so.
+pub fn is_certificate_bound(token: &Secret) -> bool {
+    let claims = token.reveal_str().and_then(peek);
+    claims.is_some_and(|claims| claims.get("cnf").is_some_and(|confirmation| confirmation.get("x5t#S256").is_some()))
+}
+
+/// The claims of an access token that is a JWT.
+fn peek(token: &str) -> Option<Json> {
     let mut parts = token.split('.');
     let (Some(_), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-        return Vec::new();
+        return None;
     };
     if token.len() > PEEK_LIMIT {
-        return Vec::new();
+        return None;
     }
-    let Ok(claims) = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).map(Zeroizing::new) else {
-        return Vec::new();
-    };
-    Json::parse(&claims).map(|claims| claims.texts("aud")).unwrap_or_default()
+    let claims = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).map(Zeroizing::new).ok()?;
+    Json::parse(&claims)
 }
 
 #[cfg(test)]
@@ -145,5 +152,17 @@ mod tests {
         assert_eq!(token(65_536).len(), 65_536);
         assert_eq!(peek_audience(&token(65_536)), ["api"]);
         assert_eq!(peek_audience(&token(65_537)), Vec::<String>::new());
+    }
+
+    /// A25: what is bound to a certificate is known by its confirmation, and by nothing else.
+    #[test]
+    fn a_certificate_bound_token_is_recognised() {
+        let bound =
+            |claims: &str| is_certificate_bound(&Secret::from(format!("h.{}.s", URL_SAFE_NO_PAD.encode(claims))));
+        assert!(bound(r#"{"cnf":{"x5t#S256":"bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}}"#));
+        for other in [r#"{"cnf":{"jkt":"x"}}"#, r#"{"cnf":"x5t#S256"}"#, r#"{"x5t#S256":"x"}"#, "{}", "no JSON"] {
+            assert!(!bound(other), "{other}");
+        }
+        assert!(!is_certificate_bound(&Secret::from("opaque".to_owned())));
     }
 }

@@ -265,3 +265,17 @@ fn offline_access_is_assumed_only_where_the_server_does_not_list_its_scopes_with
     assert_eq!(asked(true, None), "openid offline_access");
     assert_eq!(asked(false, Some(&["openid"])), "openid offline_access", "what a person wrote is asked for");
 }
+
+/// A25: the endpoints for clients with a certificate (RFC 8705 §5) are not those of this one.
+#[test]
+fn mtls_aliases_leave_the_ordinary_endpoints_in_use() {
+    let aliases = json!({
+        "token_endpoint": "https://mtls.as.example/token",
+        "revocation_endpoint": "https://mtls.as.example/revoke",
+        "introspection_endpoint": "https://mtls.as.example/introspect",
+        "device_authorization_endpoint": "https://mtls.as.example/device",
+    });
+    let metadata = read_document(&with("mtls_endpoint_aliases", aliases)).expect("good");
+    assert_eq!(metadata, read_document(&document()).expect("good"));
+    assert_eq!(metadata.token_endpoint, Some(url("https://as.example/token")));
+}

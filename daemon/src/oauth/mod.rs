@@ -38,6 +38,7 @@ mod json;
 mod text;
 
 pub use client_auth::{CannotAsk, Client, Signer};
+pub use granted::is_certificate_bound;
 pub use heard::Heard;
 pub use signing_key::{NoKey, SigningKey, Stamp};
 pub use wire::{Answer, Fault, Granted, IdClaims, Metadata, Outcome, Request, Response, Sent};

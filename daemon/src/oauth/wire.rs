@@ -169,8 +169,10 @@ pub struct Granted {
     pub issued_token_type: Option<String>,
     /// When the server wants to be asked again (`refresh_in`).
     pub refresh_in: Option<Duration>,
-    /// When the login itself ends, in any of the names that servers use for it.
+    /// For how long the person's authorization holds (`authorization_expires_in`).
     pub login_lifetime: Option<Duration>,
+    /// For how long the refresh token lives unless it is used, in any of the names that servers use for it.
+    pub refresh_lifetime: Option<Duration>,
 }
 
 /// The claims of a validated ID token that we keep (OpenID Connect Core §2).

@@ -144,6 +144,7 @@ impl World {
                     issued_token_type: None,
                     refresh_in: None,
                     login_lifetime: None,
+                    refresh_lifetime: None,
                 };
                 Answer { refresh_token: refresh.map(Secret::from), outcome: Outcome::Granted(Box::new(granted)) }
             }

@@ -149,7 +149,7 @@ impl Referee {
             Effect::Notify(Notice::Recovered) | Effect::Save { change: Change::Forget { .. }, .. } => {
                 self.told_login_needed = false;
             }
-            Effect::Notify(Notice::Attention { .. } | Notice::Unsaved { .. })
+            Effect::Notify(Notice::Attention { .. } | Notice::LoginEndsSoon { .. } | Notice::Unsaved { .. })
             | Effect::Discover { .. }
             | Effect::Save { .. }
             | Effect::Listen { .. }
