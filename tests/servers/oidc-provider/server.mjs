@@ -8,9 +8,8 @@ import Provider, { errors } from 'oidc-provider';
 // It warns that its store and its pages are for development, which is what they are for here.
 console.warn = () => {};
 
-const resources = {
-  'https://api.acme.example/': { scope: 'read write', accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } } },
-};
+const api = { scope: 'read write', accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } } };
+const resources = { 'https://api.acme.example/': api, 'https://mail.acme.example/': api };
 
 const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
