@@ -49,6 +49,7 @@ async fn a_server_that_wants_quiet_gets_it_in_every_dialect() {
     }
 }
 
+/// A31: `sub` of another person at a refresh.
 #[tokio::test]
 async fn somebody_elses_id_token_at_a_refresh_holds_the_account_and_keeps_the_new_refresh_token() {
     let idp = Idp::start(Settings::default()).await;
@@ -65,6 +66,7 @@ async fn somebody_elses_id_token_at_a_refresh_holds_the_account_and_keeps_the_ne
     assert!(revoked.await, "the successor was stored");
 }
 
+/// S5: one exchange at a time, over all audiences.
 #[tokio::test(flavor = "multi_thread")]
 async fn three_audiences_of_one_login_are_never_asked_for_at_once() {
     let audiences = ["https://a.example", "https://b.example", "https://c.example"];

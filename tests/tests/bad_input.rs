@@ -230,6 +230,7 @@ async fn an_account_without_a_login_says_how_to_get_one() {
     says(&text(&cli).1, &["tokenkeeper login work"]);
 }
 
+/// S1: a refused audience burns the refresh token at three of eight servers.
 #[tokio::test]
 async fn an_audience_that_the_definition_does_not_declare_is_never_probed() {
     let idp = Idp::start(Settings::default()).await;

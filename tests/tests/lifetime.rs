@@ -13,6 +13,7 @@ fn short_lived(seconds: f64) -> Settings {
     Settings { access_lifetime: seconds, ..Settings::default() }
 }
 
+/// S7: a server may end the refresh token with its access token, so the refresh comes before.
 #[tokio::test]
 async fn a_token_is_refreshed_before_it_ends_and_a_signal_says_so() {
     let idp = Idp::start(short_lived(6.0)).await;
@@ -52,6 +53,7 @@ async fn kill_nine_loses_nothing_and_needs_no_network() {
     }
 }
 
+/// A2: the new refresh token takes the place of the old one.
 #[tokio::test]
 async fn a_refresh_token_that_has_a_successor_is_never_sent_again() {
     let idp = Idp::start(Settings::default()).await;
@@ -75,6 +77,7 @@ async fn a_refresh_token_that_has_a_successor_is_never_sent_again() {
     assert!(!sent.contains(&digest("")));
 }
 
+/// S5: two refreshes at once kill even the winner's token at some servers.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_callers_at_expiry_are_one_exchange() {
     let idp = Idp::start(short_lived(3600.0)).await;
@@ -143,6 +146,7 @@ async fn sigterm_in_the_middle_of_an_exchange_finishes_and_saves_it() {
     assert_eq!(idp.ledger().count(|event| matches!(event, Event::Reused { .. })), 0);
 }
 
+/// A32: a refresh token that died is mended by one path, a new login.
 #[tokio::test]
 async fn a_login_that_the_server_ended_says_so_and_a_new_one_mends_it() {
     let idp = Idp::start(Settings::default()).await;

@@ -62,6 +62,7 @@ fn an_audience_is_asked_only_if_the_definition_names_it() {
     assert_eq!(refused, Some(CannotAsk::Undeclared("https://c.example".into())));
 }
 
+/// S2: a grant with two resources may refuse, and burn, a refresh that names none.
 #[test]
 fn of_several_resources_one_is_always_named() {
     let mut definition = definition();
@@ -76,6 +77,7 @@ fn of_several_resources_one_is_always_named() {
     assert_eq!(asked(Some("https://c.example")), Err(CannotAsk::Undeclared("https://c.example".into())));
 }
 
+/// S3: fewer scopes at a refresh are permanent at five of eight servers.
 #[test]
 fn scopes_are_narrowed_only_where_it_is_not_for_good() {
     let mut definition = definition();

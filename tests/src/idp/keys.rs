@@ -9,6 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
+use super::settings::Settings;
+
 /// The keys of this process. Making an RSA key takes a noticeable part of a second, so all servers share them.
 pub(super) struct Keys {
     rsa: RsaKeyPair,
@@ -26,9 +28,10 @@ pub(super) fn keys() -> &'static Keys {
 
 impl Keys {
     /// A signed JWT (RFC 7515 §3.1).
-    pub(super) fn sign(&self, claims: &Value, es256: bool) -> String {
-        let (algorithm, id) = if es256 { ("ES256", "ec-1") } else { ("RS256", "rsa-1") };
-        let header = json!({ "typ": "JWT", "alg": algorithm, "kid": id });
+    pub(super) fn sign(&self, claims: &Value, settings: &Settings) -> String {
+        let es256 = settings.es256;
+        let (algorithm, kind) = if es256 { ("ES256", "ec") } else { ("RS256", "rsa") };
+        let header = json!({ "typ": "JWT", "alg": algorithm, "kid": format!("{kind}-{}", settings.key_names) });
         let signed = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
         let signature = if es256 { self.es256(signed.as_bytes()) } else { self.rs256(signed.as_bytes()) };
         format!("{signed}.{}", encode(signature))
@@ -46,7 +49,8 @@ impl Keys {
     }
 
     /// The JWK set (RFC 7517 §5).
-    pub(super) fn jwks(&self) -> Value {
+    pub(super) fn jwks(&self, settings: &Settings) -> Value {
+        let name = |kind: &str| format!("{kind}-{}", settings.key_names);
         let rsa = self.rsa.public_key();
         let n = encode(rsa.modulus().big_endian_without_leading_zero());
         let e = encode(rsa.exponent().big_endian_without_leading_zero());
@@ -54,8 +58,8 @@ impl Keys {
         let point = self.ec.public_key().as_ref();
         let (x, y) = (encode(&point[1..33]), encode(&point[33..65]));
         json!({ "keys": [
-            { "kty": "RSA", "kid": "rsa-1", "use": "sig", "alg": "RS256", "n": n, "e": e },
-            { "kty": "EC", "crv": "P-256", "kid": "ec-1", "use": "sig", "alg": "ES256", "x": x, "y": y },
+            { "kty": "RSA", "kid": name("rsa"), "use": "sig", "alg": "RS256", "n": n, "e": e },
+            { "kty": "EC", "crv": "P-256", "kid": name("ec"), "use": "sig", "alg": "ES256", "x": x, "y": y },
         ] })
     }
 }

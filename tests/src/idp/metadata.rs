@@ -50,5 +50,5 @@ pub(super) async fn metadata(State(shared): State<Arc<Shared>>, ConnectInfo(plug
 }
 
 pub(super) async fn jwks(State(shared): State<Arc<Shared>>, ConnectInfo(plug): ConnectInfo<Plug>) -> Response {
-    through_fault(&shared, &plug, Endpoint::Jwks, None, || Answer::json(200, &keys().jwks())).await
+    through_fault(&shared, &plug, Endpoint::Jwks, None, || Answer::json(200, &keys().jwks(&shared.settings()))).await
 }

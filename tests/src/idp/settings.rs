@@ -35,6 +35,10 @@ pub struct Settings {
     pub renew_id_token: bool,
     /// Whether id tokens are signed with ES256 instead of RS256.
     pub es256: bool,
+    /// Fields merged into every id token's claims; null takes one out.
+    pub id_patch: Map<String, Value>,
+    /// What the names of the signing keys end in: another one is another key to who compares names.
+    pub key_names: String,
     /// The subject of id tokens at a refresh, if it differs from the login's (it must not: §12.2).
     pub refresh_subject: Option<String>,
     /// An issuer to claim in the metadata in place of the true one.
@@ -185,6 +189,8 @@ impl Default for Settings {
             refresh_kills_token: false,
             renew_id_token: true,
             es256: false,
+            id_patch: Map::new(),
+            key_names: "1".into(),
             refresh_subject: None,
             claimed_issuer: None,
             iss_parameter: true,

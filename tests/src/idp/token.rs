@@ -170,7 +170,7 @@ fn answer(shared: &Shared, settings: &Settings, minted: Minted, params: &Params,
     let access_token = match &audience {
         None => access_token,
         Some(audience) => {
-            let signed = keys().sign(&access_claims(shared, settings, &login, audience, &access_token), settings.es256);
+            let signed = keys().sign(&access_claims(shared, settings, &login, audience, &access_token), settings);
             shared.store().rename_access(&access_token, &signed);
             signed
         }
@@ -186,7 +186,7 @@ fn answer(shared: &Shared, settings: &Settings, minted: Minted, params: &Params,
     }
     let openid = login.scopes.iter().any(|scope| scope == "openid");
     if openid && (!refreshing || settings.renew_id_token) {
-        let id_token = keys().sign(&id_claims(shared, settings, &login, refreshing), settings.es256);
+        let id_token = keys().sign(&id_claims(shared, settings, &login, refreshing), settings);
         shared.store().given_out.push(id_token.clone());
         answer["id_token"] = id_token.into();
     }
@@ -218,5 +218,6 @@ fn id_claims(shared: &Shared, settings: &Settings, login: &Login, refreshing: bo
     if let (Some(nonce), false) = (&login.nonce, refreshing) {
         claims["nonce"] = nonce.as_str().into();
     }
+    patch(&mut claims, &settings.id_patch);
     claims
 }

@@ -73,6 +73,7 @@ async fn a_grant_names_all_tokens_that_stay() {
     assert!(load(&vault, HERE).await.tokens.is_empty());
 }
 
+/// S10: tokens are of every length; JWTs of 4 kB are common.
 #[tokio::test]
 async fn a_token_over_32_kib_is_not_stored_and_costs_nothing_else() {
     let (_world, vault) = World::with_vault().await;
