@@ -71,7 +71,6 @@ impl Keeper {
     pub(super) fn revoked(&mut self, id: RevocationId, result: Revoked) {
         match result {
             Revoked::Settled(what) => {
-                tracing::info!(account = %id.account, "{what}");
                 self.revocations.settled(&id);
                 let errands = self.errands.clone();
                 tokio::spawn(async move {
@@ -79,6 +78,7 @@ impl Keeper {
                     if let Err(error) = errands.vault.revoked(&id).await {
                         tracing::info!(account = %id.account, "what was revoked is still in the vault: {error}");
                     }
+                    tracing::info!(account = %id.account, "{what}");
                 });
             }
             Revoked::Later { why, wait } => {
