@@ -1,6 +1,7 @@
 //! `add`: what the person said becomes a definition, the keeper writes it, and the person signs in.
 
 mod draft;
+mod enrol;
 mod questions;
 
 use tokenkeeper::wire::ErrorName;
@@ -28,7 +29,9 @@ pub(crate) async fn run(mut args: Add) -> Result<(), Fault> {
         questions::name(&mut draft)?;
     }
     let name = draft.name()?.to_owned();
-    check_free(&keeper, &name).await?;
+    if !args.register {
+        check_free(&keeper, &name).await?;
+    }
     let mut secret = None;
     if ask::person() && !draft.is_complete() {
         secret = questions::ask(&mut draft)?;
@@ -39,13 +42,24 @@ pub(crate) async fn run(mut args: Add) -> Result<(), Fault> {
     }
     let refresh_token = args.refresh_token_file.as_deref().map(ask::secret_file).transpose()?;
 
-    let account = keeper.add(&draft.definition()).await.map_err(|error| refused(&name, error))?;
+    let registered = if draft.registers() { enrol::ask(&keeper, &draft, args.register).await? } else { None };
+    let account = match registered {
+        Some(account) => account,
+        None => {
+            if draft.registers() {
+                secret = questions::client(&mut draft)?;
+            }
+            keeper.add(&draft.definition()).await.map_err(|error| refused(&name, error))?
+        }
+    };
     say::note(format_args!("Added {name}."));
     if let Some(secret) = secret {
         give_secret(&account, &secret).await?;
     }
     if args.no_login {
-        say::note(format_args!("Sign in with `tokenkeeper login {name}`."));
+        if draft.signs_in() {
+            say::note(format_args!("Sign in with `tokenkeeper login {name}`."));
+        }
         return Ok(());
     }
     login::sign_in(&keeper, &name, Wish { no_browser: args.no_browser, refresh_token, ..Wish::default() }).await?;

@@ -22,7 +22,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 use crate::{AccountStatus, Definition, Error, Event, LoginOptions, Outcome, RequestState, Slot, Token, TokenOptions};
-use crate::{VaultState, Watch};
+use crate::{Registered, VaultState, Watch};
 
 /// The thread that runs the connection.
 struct Driver {
@@ -124,6 +124,12 @@ impl Keeper {
     /// See [`crate::Keeper::add`].
     pub fn add(&self, definition: &Definition) -> Result<Account, Error> {
         Ok(Account { inner: self.driver.run(self.inner.add(definition))?, driver: self.driver.clone() })
+    }
+
+    /// See [`crate::Keeper::register`].
+    pub fn register(&self, definition: &Definition) -> Result<(Account, Registered), Error> {
+        let (inner, registered) = self.driver.run(self.inner.register(definition))?;
+        Ok((Account { inner, driver: self.driver.clone() }, registered))
     }
 
     /// See [`crate::Keeper::reload`].

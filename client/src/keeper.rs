@@ -12,10 +12,10 @@ use zbus::{Connection, ObjectPath, Variant};
 use crate::account::Account;
 use crate::cache::Cache;
 use crate::error::Error;
-use crate::status::AccountStatus;
+use crate::status::{AccountStatus, take};
 use crate::vault::Vault;
 use crate::watch::{Pump, Watch};
-use crate::wire::proxy::{AccountProxy, Info, KeeperProxy};
+use crate::wire::proxy::{AccountProxy, Info, KeeperProxy, Options};
 use crate::wire::{ACCOUNT_INTERFACE, BUS_NAME, ROOT_PATH, account_name, account_path};
 
 /// The keys of an account's definition, as in the configuration file, and `name`.
@@ -26,6 +26,20 @@ pub type Definition = BTreeMap<String, Variant<'static>>;
 pub struct Keeper {
     link: Arc<Link>,
     proxy: KeeperProxy<'static>,
+}
+
+/// A client that a server registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Registered {
+    /// The client.
+    pub client_id: String,
+    /// Who registered it.
+    pub issuer: String,
+    /// What a person should know of it: sentences.
+    pub notes: Vec<String>,
+    /// When the client's secret ends, unix seconds; `None` = never, or there is none.
+    pub client_secret_expires_at: Option<u64>,
 }
 
 /// What all handles share.
@@ -104,12 +118,32 @@ impl Keeper {
     /// # Errors
     /// `InvalidArgs` names the key that is wrong.
     pub async fn add(&self, definition: &Definition) -> Result<Account, Error> {
-        let borrowed = definition.iter().map(|(key, value)| Ok((key.as_str(), value.try_clone()?)));
-        let path = self.proxy.add_account(&borrowed.collect::<zbus::Result<_>>()?).await?;
-        let Some(name) = account_name(path.as_str()) else {
-            return Err(Error::BadAnswer { call: "AddAccount", why: format!("{path} is no account") });
+        let path = self.proxy.add_account(&borrowed(definition)?).await?;
+        self.made("AddAccount", &path)
+    }
+
+    /// Has the server register a client (RFC 7591), then as [`add`](Self::add). The definition names a server or a
+    /// `resource`, and no client. Waits for the server: a minute or two where it is slow.
+    ///
+    /// # Errors
+    /// `NotSupported` where the server registers no clients by itself; `InvalidArgs` names the key that is wrong.
+    pub async fn register(&self, definition: &Definition) -> Result<(Account, Registered), Error> {
+        use crate::wire::key::registered::{CLIENT_ID, CLIENT_SECRET_EXPIRES_AT, ISSUER, NOTES};
+        let (path, info) = self.proxy.register(&borrowed(definition)?).await?;
+        let registered = Registered {
+            client_id: take(&info, CLIENT_ID).unwrap_or_default(),
+            issuer: take(&info, ISSUER).unwrap_or_default(),
+            notes: take(&info, NOTES).unwrap_or_default(),
+            client_secret_expires_at: take(&info, CLIENT_SECRET_EXPIRES_AT).filter(|at| *at > 0),
         };
-        self.account(&name)
+        Ok((self.made("Register", &path)?, registered))
+    }
+
+    fn made(&self, call: &'static str, path: &ObjectPath<'_>) -> Result<Account, Error> {
+        match account_name(path.as_str()) {
+            Some(name) => self.account(&name),
+            None => Err(Error::BadAnswer { call, why: format!("{path} is no account") }),
+        }
     }
 
     /// Makes the keeper read its configuration again.
@@ -145,6 +179,10 @@ impl Keeper {
     pub fn connection(&self) -> &Connection {
         &self.link.connection
     }
+}
+
+fn borrowed(definition: &Definition) -> zbus::Result<Options<'_>> {
+    definition.iter().map(|(key, value)| Ok((key.as_str(), value.try_clone()?))).collect()
 }
 
 impl Link {

@@ -61,7 +61,7 @@ mod watch;
 pub use self::{
     account::Account,
     error::Error,
-    keeper::{Definition, Keeper},
+    keeper::{Definition, Keeper, Registered},
     options::{LoginOptions, TokenKind, TokenOptions},
     request::{Login, Outcome, Request, RequestState},
     status::{AccountState, AccountStatus},

@@ -34,12 +34,15 @@ pub struct Preset {
     /// What to know before signing in.
     pub notes: Vec<String>,
     /// What usually helps against a well-known failure: the `error` of an answer, `no_refresh_token` (a login without
-    /// one, though offline access was asked for) or `redirect_mismatch` (nobody came back).
+    /// one, though offline access was asked for), `redirect_mismatch` (nobody came back) or `registered` (what to know of a
+    /// client that the server registered by itself).
     pub hints: BTreeMap<String, String>,
     /// Where the facts were read.
     pub sources: Vec<String>,
     /// Whether the server has the device flow (RFC 8628).
     pub device: bool,
+    /// Whether the server registers clients for anybody who asks (RFC 7591).
+    pub registers: bool,
     pub(crate) keys: Keys,
 }
 
@@ -141,6 +144,7 @@ fn read_one(item: Item<'_>) -> Result<Preset, Vec<Fault>> {
     let hints = table.take::<Hints>("hints");
     let sources = table.take("sources");
     let device = table.take("device");
+    let registers = table.take("registers");
     let keys = Keys::read(&mut table);
     let faults = table.finish();
     if !faults.is_empty() {
@@ -168,6 +172,7 @@ fn read_one(item: Item<'_>) -> Result<Preset, Vec<Fault>> {
         hints: hints.map(|found| found.value.0).unwrap_or_default(),
         sources: sources.map(|found| found.value).unwrap_or_default(),
         device: device.is_some_and(|found| found.value),
+        registers: registers.is_some_and(|found| found.value),
         keys,
     })
 }

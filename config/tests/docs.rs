@@ -147,6 +147,12 @@ fn section(page: &mut String, preset: &Preset) -> std::fmt::Result {
             .map(|page| format!(" at <{}>", page.replace("{domain}", preset.domain().unwrap_or("DOMAIN"))));
         writeln!(page, "- **Register** a client{}. {hint}", place.unwrap_or_default())?;
     }
+    if preset.registers {
+        writeln!(
+            page,
+            "- **No client ID is needed**: `tokenkeeper add NAME --provider {name}` has the server register a client"
+        )?;
+    }
     let uris: Vec<_> = preset.redirect().uris().iter().map(|uri| format!("`{uri}`")).collect();
     let any = if preset.redirect().ports.is_empty() { " (with any port)" } else { "" };
     writeln!(page, "- **Redirect URIs**: {}{any}", uris.join(", "))?;

@@ -1,5 +1,7 @@
 //! Finds a server's metadata and keys: the codec's addresses, asked one after the other.
 
+mod resource;
+
 use std::time::Duration;
 
 use tokenkeeper_config::Definition;
@@ -9,6 +11,8 @@ use crate::account::DiscoveryFailed;
 use crate::http::Http;
 use crate::oauth::metadata::{self, DiscoveryProblem};
 use crate::oauth::{Fault, Metadata, keys};
+
+pub use resource::resource;
 
 /// For each address.
 const TIMEOUT: Duration = Duration::from_secs(20);

@@ -10,13 +10,19 @@ use proptest::test_runner::{Config, TestRunner};
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;
 
-/// The answers that providers give, in the form `token_answer` reads: 200, 400, 500 and cut.
-fn answers() -> Vec<Vec<u8>> {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/oauth/corpus");
+/// The bodies of a corpus of answers.
+fn bodies(corpus: &str) -> Vec<Vec<u8>> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/oauth").join(corpus);
     let bodies = corpus.read_dir().expect("the corpus").map(|entry| {
         let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a case");
         text.splitn(3, "\n\n").nth(2).expect("a body").as_bytes().to_vec()
     });
+    bodies.collect()
+}
+
+/// The answers that providers give, in the form `token_answer` reads: 200, 400, 500 and cut.
+fn answers() -> Vec<Vec<u8>> {
+    let bodies = bodies("corpus").into_iter();
     let heads = [&[0, 0, 0, 0][..], &[5, 0, 0, 0], &[13, 1, 0, 0], &[0, 2, 0, 0]];
     bodies.flat_map(|body| heads.map(|head| [head, &body].concat())).collect()
 }
@@ -71,6 +77,20 @@ fn device_answers() {
 #[test]
 fn metadata_documents() {
     run(&seeds("metadata"), fuzz::metadata);
+}
+
+#[test]
+fn registrations() {
+    let statuses = [0_u8, 1, 4];
+    let answers = bodies("registrations").into_iter().flat_map(|body| statuses.map(|at| [&[at][..], &body].concat()));
+    run(&answers.chain(seeds("registered")).collect::<Vec<_>>(), fuzz::registered);
+}
+
+#[test]
+fn resources() {
+    let header = b"Bearer resource_metadata=\"https://mcp.example/meta\", scope=\"a b\"\n";
+    let answers = bodies("resources").into_iter().map(|body| [&header[..], &body].concat());
+    run(&answers.chain(seeds("resource")).collect::<Vec<_>>(), fuzz::resource);
 }
 
 #[test]

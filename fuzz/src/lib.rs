@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use http::{HeaderValue, Response, StatusCode};
 use tokenkeeper_config::{
-    AssertionAudience, Config, Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Specifiers, Switch,
+    AssertionAudience, ClientAuth, Config, Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Specifiers,
+    Switch,
 };
 use tokenkeeperd::oauth::answer::{self, AnswerContext, Kind};
 use tokenkeeperd::oauth::device::{self, Polled};
 use tokenkeeperd::oauth::id_token::{self, Expected};
-use tokenkeeperd::oauth::{Fault, Outcome, introspect, keys, metadata, redirect};
+use tokenkeeperd::oauth::registration::{self, Wish};
+use tokenkeeperd::oauth::{Fault, Outcome, challenge, introspect, keys, metadata, redirect, resource};
 use tokenkeeperd::secret::Secret;
 use tokenkeeperd::time::Wall;
 use url::Url;
@@ -114,6 +116,7 @@ pub fn metadata(data: &[u8]) {
                 &metadata.revocation_endpoint,
                 &metadata.introspection_endpoint,
                 &metadata.pushed_authorization_request_endpoint,
+                &metadata.registration_endpoint,
                 &metadata.jwks_uri,
             ];
             for url in endpoints.into_iter().flatten() {
@@ -122,6 +125,71 @@ pub fn metadata(data: &[u8]) {
                 let _ = metadata::request(url);
             }
             assert!(matches!(metadata.issuer.as_deref(), Some("https://as.example" | "https://as.example/")));
+        }
+        Err(problem) => fit_for_people(&problem.to_string()),
+    }
+}
+
+/// The answer to a client registration: a byte of status, the body.
+pub fn registered(data: &[u8]) {
+    let [status, body @ ..] = data else { return };
+    let statuses = [200, 201, 204, 302, 400, 401, 403, 404, 429, 500];
+    let status = StatusCode::from_u16(statuses[usize::from(*status) % statuses.len()]).expect("a status");
+    let mut response = Response::new(Secret::copy_of(body));
+    *response.status_mut() = status;
+    let redirect = Redirect { host: "127.0.0.1".to_owned(), ports: vec![61_000], path: Some("/callback".to_owned()) };
+    let wish = Wish { redirect: &redirect, scopes: &[] };
+    match registration::read(&Ok(response), HOST, &wish) {
+        Ok(client) => {
+            assert!(matches!(status.as_u16(), 200 | 201));
+            assert!(!client.client_id.is_empty() && client.client_id.len() <= 2048 && client.client_id.is_ascii());
+            assert!(client.secret.is_none() || client.auth != Some(ClientAuth::None), "it would never be shown");
+            assert!(client.secret_expires_at.is_none() || client.secret.is_some());
+            for redirect in client.redirect.iter() {
+                assert!(matches!(redirect.host.as_str(), "127.0.0.1" | "[::1]" | "localhost"));
+            }
+            if let Some(management) = &client.management {
+                let url = &management.uri;
+                assert!(url.scheme() == "https" || url.scheme() == "http" && url.domain().is_none());
+                // Whatever is kept can be sent.
+                let _ = registration::deletion(management);
+            }
+        }
+        Err(problem) => fit_for_people(&problem.to_string()),
+    }
+}
+
+/// What a protected resource says of itself: a `WWW-Authenticate` header up to the first line feed, the description.
+pub fn resource(data: &[u8]) {
+    let (header, body) = match data.iter().position(|&byte| byte == b'\n') {
+        Some(at) => (&data[..at], &data[at + 1..]),
+        None => (data, &[][..]),
+    };
+    for challenge in challenge::read(header) {
+        assert!(
+            !challenge.scheme.is_empty() && !challenge.scheme.contains(|c: char| c.is_ascii_uppercase() || c == ' ')
+        );
+    }
+    let mut refused = Response::new(Secret::copy_of(&[]));
+    *refused.status_mut() = StatusCode::UNAUTHORIZED;
+    if let Ok(value) = HeaderValue::from_bytes(header) {
+        refused.headers_mut().insert("www-authenticate", value);
+    }
+    let invitation = resource::invitation(&refused);
+    for url in invitation.metadata.iter() {
+        assert!(url.scheme() == "https" || url.scheme() == "http" && url.domain().is_none());
+        let _ = metadata::request(url);
+    }
+    let asked = "https://mcp.example/mcp";
+    let address = resource::address(asked).expect("a good one");
+    match resource::read(&address, asked, &Response::new(Secret::copy_of(body))) {
+        Ok(described) => {
+            assert!(!described.servers.is_empty() && described.servers.len() <= 8);
+            for server in &described.servers {
+                assert!(metadata::urls(server).is_ok(), "whatever is believed can be asked");
+            }
+            let scopes = described.scopes.iter().chain(&invitation.scopes);
+            assert!(scopes.into_iter().all(|scope| !scope.is_empty() && !scope.contains([' ', '"', '\\'])));
         }
         Err(problem) => fit_for_people(&problem.to_string()),
     }

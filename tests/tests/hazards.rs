@@ -157,6 +157,7 @@ fn most_in_flight(entries: &[Entry]) -> usize {
             | Event::Revoked { .. }
             | Event::Introspected { .. }
             | Event::Refused { .. } => {}
+            Event::Registered { .. } | Event::Unregistered { .. } => {}
         }
         most = most.max(now);
     }

@@ -15,6 +15,10 @@ use crate::show::providers;
 pub(super) struct Draft {
     name: Option<AccountName>,
     keys: BTreeMap<String, toml::Value>,
+    /// Whether the server is to register a client, come what may.
+    register: bool,
+    /// Whether the login is one that was made elsewhere: then its client was, too.
+    imports: bool,
 }
 
 impl Draft {
@@ -23,7 +27,12 @@ impl Draft {
     /// # Errors
     /// When it names a provider that is not known, or a setting that is none.
     pub(super) fn from_args(args: &Add) -> Result<Self, Fault> {
-        let mut draft = Self { name: args.name.clone(), keys: BTreeMap::new() };
+        let mut draft = Self {
+            name: args.name.clone(),
+            keys: BTreeMap::new(),
+            register: args.register,
+            imports: args.refresh_token_file.is_some(),
+        };
         if let Some(provider) = &args.provider {
             providers::find(provider)?;
         }
@@ -91,10 +100,10 @@ impl Draft {
     /// The options that are missing.
     pub(super) fn check_complete(&self) -> Result<(), Fault> {
         self.name()?;
-        let server = ["provider", "issuer", "token_endpoint"].iter().any(|key| self.keys.contains_key(*key));
-        if !server {
+        let by_resource = self.registers() && self.keys.contains_key("resource");
+        if !(self.names_a_server() || by_resource) {
             return Err(Fault::usage("which server?")
-                .hint("say --provider PROVIDER (see `tokenkeeper providers`) or --issuer URL"));
+                .hint("say --provider PROVIDER (see `tokenkeeper providers`), --issuer URL or --resource URL"));
         }
         let missing = self.missing();
         if missing.is_empty() {
@@ -103,9 +112,29 @@ impl Draft {
         let options: Vec<String> = missing.iter().map(|key| format!("--{}", key.replace('_', "-"))).collect();
         let hint = match self.preset() {
             Some(preset) => format!("`tokenkeeper providers {}` shows where to register a client", preset.name),
+            None if !self.signs_in() => {
+                "the server's operator gives you a client ID and a secret; say --client-secret-file too".to_owned()
+            }
             None => "register a native or public client at the server; it gives you a client ID".to_owned(),
         };
         Err(Fault::usage(format!("still needed: {}", options.join(", "))).hint(hint))
+    }
+
+    pub(super) fn names_a_server(&self) -> bool {
+        ["provider", "issuer", "token_endpoint"].iter().any(|key| self.keys.contains_key(*key))
+    }
+
+    /// Whether the server is asked to register a client: where it was said, or no client is named and it may do so.
+    pub(super) fn registers(&self) -> bool {
+        let named = ["client_id", "client_secret_file", "client_auth", "private_key_file", "token_endpoint"];
+        let own = self.imports || named.iter().any(|key| self.keys.contains_key(*key));
+        let may = self.preset().map_or(!self.keys.contains_key("provider"), |preset| preset.registers);
+        self.register || may && self.signs_in() && !own
+    }
+
+    /// Whether a person signs in, and not the client alone.
+    pub(super) fn signs_in(&self) -> bool {
+        self.text("flow") != Some("client-credentials")
     }
 
     /// The keys that the preset, or any server, needs and that are not known yet.
@@ -116,7 +145,8 @@ impl Draft {
         };
         // An account that names its own issuer needs no domain to make one from.
         let needless = |key: &str| key == "domain" && self.keys.contains_key("issuer");
-        needs.into_iter().filter(|key| !self.keys.contains_key(*key) && !needless(key)).collect()
+        let registered = |key: &str| key == "client_id" && self.registers();
+        needs.into_iter().filter(|key| !self.keys.contains_key(*key) && !needless(key) && !registered(key)).collect()
     }
 
     /// The definition as AddAccount takes it.
@@ -218,10 +248,34 @@ mod tests {
     fn what_is_missing_is_named_as_an_option() {
         let missing = |line| draft(line).and_then(|draft| draft.check_complete()).expect_err("incomplete").to_string();
         assert_eq!(missing("work"), "which server?");
-        assert_eq!(missing("work --issuer https://as.example"), "still needed: --client-id");
+        assert_eq!(missing("work --issuer https://as.example --refresh-token-file f"), "still needed: --client-id");
+        assert_eq!(missing("work --issuer https://as.example --flow client-credentials"), "still needed: --client-id");
         assert_eq!(missing("work --provider auth0"), "still needed: --domain, --client-id");
+        assert_eq!(missing("work --provider auth0 --register"), "still needed: --domain");
         assert_eq!(missing("work --provider nobody --client-id c"), "no provider named `nobody`");
         assert!(draft("work --set nonsense").is_err());
+    }
+
+    #[test]
+    fn a_client_is_registered_where_none_is_named_and_somebody_signs_in() {
+        let registers = |line| draft(line).is_ok_and(|draft| draft.registers() && draft.is_complete());
+        for line in [
+            "work --issuer https://as.example",
+            "work --resource https://mcp.example/mcp",
+            "work --provider fastmail",
+            "work --provider okta --domain acme.okta.com --register",
+        ] {
+            assert!(registers(line), "{line}");
+        }
+        for line in [
+            "work",
+            "work --issuer https://as.example --client-id c",
+            "work --provider okta --domain acme.okta.com",
+            "work --resource https://mcp.example/mcp --client-id c",
+            "work --issuer https://as.example --client-secret-file /s",
+        ] {
+            assert!(!registers(line), "{line}");
+        }
     }
 
     #[test]

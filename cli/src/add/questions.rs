@@ -32,13 +32,25 @@ pub(super) fn ask(draft: &mut Draft) -> Result<Option<Hidden>, Fault> {
     if draft.preset().is_none() && !any_server {
         choose_server(draft, &theme)?;
     }
-    let preset = draft.preset();
     for key in draft.missing() {
-        if key == "client_id" {
-            explain(preset, draft.text("domain"));
+        if key != "client_id" {
+            let value = question(&theme, key, draft.preset())?;
+            draft.set(key, value);
         }
-        let value = question(&theme, key, preset)?;
-        draft.set(key, value);
+    }
+    if draft.registers() { Ok(None) } else { client(draft) }
+}
+
+/// Asks for the client, after saying where one is registered; gives its secret if there is one.
+///
+/// # Errors
+/// When the person gives up.
+pub(super) fn client(draft: &mut Draft) -> Result<Option<Hidden>, Fault> {
+    let preset = draft.preset();
+    if draft.text("client_id").is_none() {
+        explain(preset, draft.text("domain"));
+        let value = question(&ColorfulTheme::default(), "client_id", preset)?;
+        draft.set("client_id", value);
     }
     let already = draft.text("client_secret_file").is_some();
     let wants = preset.map_or(ClientSecret::Optional, |preset| preset.client_secret);

@@ -10,10 +10,13 @@ use super::account_name;
 /// Add an account and sign in
 ///
 /// Without any option, on a terminal, it asks step by step: the provider, what that provider needs, and where to
-/// register a client. Makes the vault first if there is none. The definition is written to config.d/NAME.toml.
+/// register a client. Where no client ID is given, the server is asked to register one; not all do. Makes the vault first
+/// if there is none. The definition is written to config.d/NAME.toml.
 #[derive(Args)]
 #[command(after_help = "Examples:
   tokenkeeper add work
+  tokenkeeper add work --issuer https://sso.acme.example
+  tokenkeeper add tools --resource https://mcp.acme.example/mcp
   tokenkeeper add work --provider auth0 --domain acme.eu.auth0.com --client-id 8hJ --audience https://api.acme.example
   tokenkeeper add ci --issuer https://sso.acme.example/realms/main --client-id cli --flow client-credentials \\
       --client-secret-file %d/ci-secret --no-login")]
@@ -30,9 +33,13 @@ pub(crate) struct Add {
     /// The server's issuer identifier, for any server with discovery
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     pub(crate) issuer: Option<String>,
-    /// The client you registered
+    /// The client you registered [default: the server is asked to register one]
     #[arg(long, value_name = "ID")]
     pub(crate) client_id: Option<String>,
+    /// Have the server register a client (RFC 7591), even where it is not known to register any; for an account that
+    /// exists, register a new client in the place of the old one
+    #[arg(long, conflicts_with_all = ["client_id", "client_secret_file", "refresh_token_file"])]
+    pub(crate) register: bool,
     /// Where the client secret lies (`-`: read it from standard input into the vault)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) client_secret_file: Option<PathBuf>,
@@ -45,7 +52,8 @@ pub(crate) struct Add {
     /// The audience of the tokens; further ones may be asked for later
     #[arg(long = "audience", value_name = "URI")]
     pub(crate) audiences: Vec<String>,
-    /// The resource of the tokens (RFC 8707); further ones may be asked for later
+    /// The resource of the tokens (RFC 8707); further ones may be asked for later. Where no server is named, it is the
+    /// one that the resource names (RFC 9728)
     #[arg(long = "resource", value_name = "URI")]
     pub(crate) resources: Vec<String>,
     /// How to sign in

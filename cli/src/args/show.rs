@@ -67,7 +67,7 @@ pub(crate) struct Doctor {
 
 /// List the providers that need little configuration
 ///
-/// Any other server works too, with `tokenkeeper add NAME --issuer URL --client-id ID`.
+/// Any other server works too, with `tokenkeeper add NAME --issuer URL`.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  tokenkeeper providers\n  tokenkeeper providers auth0")]
 pub(crate) struct Providers {

@@ -33,9 +33,8 @@ pub(crate) fn run(args: &Providers) -> Result<(), Fault> {
 /// When there is none.
 pub(crate) fn find(name: &str) -> Result<&'static Preset, Fault> {
     preset(name).ok_or_else(|| {
-        Fault::usage(format!("no provider named `{name}`")).hint(
-            "`tokenkeeper providers` lists them; any other server: `tokenkeeper add NAME --issuer URL --client-id ID`",
-        )
+        Fault::usage(format!("no provider named `{name}`"))
+            .hint("`tokenkeeper providers` lists them; any other server: `tokenkeeper add NAME --issuer URL`")
     })
 }
 
@@ -43,7 +42,9 @@ fn listed() -> String {
     let mut table = Table::new(&["PROVIDER", "", "SIGN IN", "ASKS FOR"], say::colours());
     for preset in providers() {
         let flows = if preset.device { "browser, device" } else { "browser" };
-        let asks: Vec<&str> = preset.needs.iter().map(|need| need.key).chain(secret_word(preset)).collect();
+        let registers = |key: &&str| *key == "client_id" && preset.registers;
+        let needs = preset.needs.iter().map(|need| need.key).filter(|key| !registers(key));
+        let asks: Vec<&str> = needs.chain(secret_word(preset)).collect();
         table.row(
             vec![
                 Cell(preset.name.clone(), owo_colors::Style::new().bold()),
@@ -72,6 +73,9 @@ pub(crate) fn explained(preset: &Preset) -> String {
     for need in &preset.needs {
         let example = if need.example.is_empty() { String::new() } else { format!(", such as {}", need.example) };
         row("needs", &format!("{}{example}", need.key));
+    }
+    if preset.registers {
+        row("client", "the server registers one by itself where no client_id is given");
     }
     let secret = match preset.client_secret {
         ClientSecret::Needed => "needed",
@@ -103,6 +107,7 @@ struct PresetView<'p> {
     client_secret: &'static str,
     scopes: &'p [String],
     device: bool,
+    registers: bool,
     flow: &'static str,
     register: Option<String>,
     redirect_uris: Vec<String>,
@@ -122,6 +127,7 @@ impl<'p> From<&'p Preset> for PresetView<'p> {
             },
             scopes: preset.scopes(),
             device: preset.device,
+            registers: preset.registers,
             flow: match preset.flow() {
                 Flow::Auto => "auto",
                 Flow::Browser => "browser",

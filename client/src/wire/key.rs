@@ -54,6 +54,18 @@ pub mod login {
     pub const VERIFICATION_URI: &str = "verification_uri";
 }
 
+/// What Register answers beside the account.
+pub mod registered {
+    /// `s`: the client.
+    pub const CLIENT_ID: &str = "client_id";
+    /// `s`: who registered it.
+    pub const ISSUER: &str = "issuer";
+    /// `as`: what a person should know of it, sentences.
+    pub const NOTES: &str = "notes";
+    /// `t`: unix seconds; 0 = never, or there is no secret.
+    pub const CLIENT_SECRET_EXPIRES_AT: &str = "client_secret_expires_at";
+}
+
 /// What Wait answers.
 pub mod result {
     /// `o`: the account.

@@ -32,6 +32,7 @@ pub struct TokenInfo {
 )]
 pub trait Keeper {
     fn add_account(&self, definition: &Options<'_>) -> zbus::Result<OwnedObjectPath>;
+    fn register(&self, definition: &Options<'_>) -> zbus::Result<(OwnedObjectPath, Info)>;
     fn request_access(&self, options: &Options<'_>) -> zbus::Result<OwnedObjectPath>;
     fn reload(&self) -> zbus::Result<()>;
     #[zbus(property(emits_changed_signal = "const"))]

@@ -1,14 +1,16 @@
 //! `org.tokenkeeper.Keeper1` and `org.tokenkeeper.Keeper1.Vault`, on the root object.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokenkeeper::wire::{KEEPER_INTERFACE, VAULT_INTERFACE};
-use zbus::{Message, ObjectPath};
+use tokenkeeper::wire::{KEEPER_INTERFACE, VAULT_INTERFACE, key};
+use zbus::{Message, ObjectPath, Variant};
 
 use super::fault::Fault;
 use super::object::account_path;
 use super::options::{self, Dictionary};
 use super::serve::{Call, Face};
+use crate::keeper::Enrolled;
 
 pub(super) async fn keeper(face: &Arc<Face>, call: &Call<'_>) -> Result<Message, Fault> {
     match call.member {
@@ -16,6 +18,12 @@ pub(super) async fn keeper(face: &Arc<Face>, call: &Call<'_>) -> Result<Message,
             let definition = options::table(&call.arguments("a{sv}")?)?;
             let name = face.keeper.add_account(definition).await?;
             call.answer(&ObjectPath::try_from(account_path(&name))?)
+        }
+        "Register" => {
+            let definition = options::table(&call.arguments("a{sv}")?)?;
+            let enrolled = face.keeper.register(definition).await?;
+            let path = ObjectPath::try_from(account_path(&enrolled.account))?;
+            call.answer(&(path, info(&enrolled)))
         }
         "Reload" => {
             call.arguments::<()>("")?;
@@ -28,6 +36,16 @@ pub(super) async fn keeper(face: &Arc<Face>, call: &Call<'_>) -> Result<Message,
         }
         other => Err(Fault::no_method(KEEPER_INTERFACE, other)),
     }
+}
+
+fn info(enrolled: &Enrolled) -> HashMap<&'static str, Variant<'_>> {
+    use key::registered::{CLIENT_ID, CLIENT_SECRET_EXPIRES_AT, ISSUER, NOTES};
+    HashMap::from([
+        (CLIENT_ID, Variant::from(enrolled.client_id.as_str())),
+        (ISSUER, Variant::from(enrolled.issuer.as_str())),
+        (NOTES, Variant::from(enrolled.notes.clone())),
+        (CLIENT_SECRET_EXPIRES_AT, Variant::from(enrolled.secret_expires_at.unwrap_or(0))),
+    ])
 }
 
 pub(super) async fn vault(face: &Arc<Face>, call: &Call<'_>) -> Result<Message, Fault> {

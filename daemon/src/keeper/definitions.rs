@@ -18,7 +18,7 @@ use crate::account::{Denied, Input};
 
 /// Where definitions come from, and where each one came from.
 pub(super) struct Definitions {
-    places: Places,
+    pub(super) places: Places,
     sources: BTreeMap<AccountName, PathBuf>,
 }
 
@@ -127,17 +127,25 @@ impl Keeper {
         self.step(name, Input::Locked);
     }
 
-    /// Writes a definition and loads it.
-    pub(super) fn add_account(&mut self, definition: &BTreeMap<String, Value>) -> Result<AccountName, Denied> {
+    /// The account that a definition is for, if it may be written.
+    pub(super) fn writable(&self, definition: &BTreeMap<String, Value>) -> Result<AccountName, Denied> {
         let Some(Value::Text(name)) = definition.get("name") else {
             return Err(Denied::InvalidArgs("`name` is missing: the account's name, a string".into()));
         };
         let name: AccountName =
             name.parse().map_err(|bad: tokenkeeper_config::BadName| Denied::InvalidArgs(bad.to_string()))?;
-        let own_file = self.definitions.own_file(&name);
-        if let Some(source) = self.definitions.elsewhere(&name) {
-            return Err(Denied::InvalidArgs(format!("`{name}` is defined in {}: edit it there", source.display())));
+        match self.definitions.elsewhere(&name) {
+            None => Ok(name),
+            Some(source) => {
+                Err(Denied::InvalidArgs(format!("`{name}` is defined in {}: edit it there", source.display())))
+            }
         }
+    }
+
+    /// Writes a definition and loads it.
+    pub(super) fn add_account(&mut self, definition: &BTreeMap<String, Value>) -> Result<AccountName, Denied> {
+        let name = self.writable(definition)?;
+        let own_file = self.definitions.own_file(&name);
         let mut keys = definition.clone();
         keys.remove("name");
         let text = tokenkeeper_config::render_account(&name, &keys, &self.definitions.places)
@@ -171,6 +179,7 @@ impl Keeper {
         tokio::spawn(async move {
             let result = match done.await {
                 Ok(Ok(())) => {
+                    errands.unregister(&name).await;
                     let removed = errands.vault.remove(&name).await.map_err(|e| Denied::Failed(e.to_string()));
                     removed.and_then(|()| delete(&own_file))
                 }

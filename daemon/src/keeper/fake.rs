@@ -8,6 +8,7 @@ use tokenkeeper_config::{AccountName, KeeperSettings};
 use tokio::sync::{mpsc, watch};
 
 use super::handle::{Begun, Handle, Message, RequestState, RequestView, VaultView, View};
+use super::registering::Enrolled;
 use crate::account::{Denied, RequestId, Served, State, Status};
 use crate::secret::Secret;
 use crate::vault::VaultState;
@@ -140,6 +141,16 @@ async fn answer(mut inbox: mpsc::Receiver<Message>, view: watch::Receiver<Arc<Vi
             Message::AddAccount { definition, reply } => {
                 note(format!("add {definition:?}"));
                 drop(reply.send("added".parse().map_err(|_| Denied::Busy(String::new()))));
+            }
+            Message::Register { definition, reply } => {
+                note(format!("register {definition:?}"));
+                drop(reply.send(Ok(Enrolled {
+                    account: "added".parse().expect("a name"),
+                    client_id: "c-1".into(),
+                    issuer: "https://idp.example".into(),
+                    notes: vec!["Something to know.".into()],
+                    secret_expires_at: None,
+                })));
             }
             Message::Input { request, values, reply } => drop(reply.send(world.input(request, &values))),
             Message::Cancel { request, reply } => {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokenkeeper_config::{AccountName, KeeperSettings, Value};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::registering::Enrolled;
 use crate::account::{Denied, LoginOptions, RequestId, Served, Status, TokenKey};
 use crate::secret::Secret;
 use crate::vault::{SlotView, VaultState};
@@ -32,6 +33,7 @@ pub(super) enum Message {
     Remove { account: AccountName, reply: Reply<()> },
     SetSecret { account: AccountName, reply: Reply<Begun> },
     AddAccount { definition: BTreeMap<String, Value>, reply: Reply<AccountName> },
+    Register { definition: BTreeMap<String, Value>, reply: Reply<Enrolled> },
     Reload { reply: Reply<()> },
     Unlock { interactive: bool, reply: Reply<Begun> },
     Lock { reply: Reply<()> },
@@ -132,6 +134,7 @@ impl Message {
             | Self::SetSecret { .. } => true,
             Self::Hello { .. }
             | Self::AddAccount { .. }
+            | Self::Register { .. }
             | Self::Reload { .. }
             | Self::Unlock { .. }
             | Self::Lock { .. }
@@ -149,6 +152,7 @@ impl Message {
             Self::Token { reply, .. } => drop(reply.send(Err(denied))),
             Self::Refresh { reply, .. } => drop(reply.send(Err(denied))),
             Self::AddAccount { reply, .. } => drop(reply.send(Err(denied))),
+            Self::Register { reply, .. } => drop(reply.send(Err(denied))),
             Self::Login { reply, .. }
             | Self::SetSecret { reply, .. }
             | Self::Unlock { reply, .. }
@@ -228,6 +232,11 @@ impl Handle {
     /// Writes a definition (`name` and the keys of config.md) and loads it.
     pub async fn add_account(&self, definition: BTreeMap<String, Value>) -> Result<AccountName, Denied> {
         self.ask(|reply| Message::AddAccount { definition, reply }).await
+    }
+
+    /// Registers a client at the definition's server, then as [`Handle::add_account`].
+    pub async fn register(&self, definition: BTreeMap<String, Value>) -> Result<Enrolled, Denied> {
+        self.ask(|reply| Message::Register { definition, reply }).await
     }
 
     /// Reads the configuration again; the first fault is the error.

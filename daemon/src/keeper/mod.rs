@@ -5,6 +5,7 @@ mod clock;
 mod credentials;
 mod crowd;
 mod definitions;
+mod draft;
 mod effects;
 mod entry;
 mod errands;
@@ -21,6 +22,7 @@ mod network;
 mod notify;
 mod publish;
 mod random;
+mod registering;
 mod requests;
 mod revoking;
 mod screen;
@@ -38,4 +40,5 @@ pub use handle::{Begun, Handle, RequestState, RequestView, VaultView, View, Want
 pub use listener::Listener;
 #[doc(hidden)]
 pub use listener::fuzzed as fuzzed_callback;
+pub use registering::Enrolled;
 pub use start::{Keeping, StartError, start};

@@ -13,6 +13,7 @@ use super::definitions::Definitions;
 use super::entry::Entry;
 use super::errands::{Errander, Errands};
 use super::handle::{Message, Reply, RequestState, View};
+use super::registering::Registration;
 use super::requests::{Kind, Requests};
 use super::revoking::Revoked;
 use super::vaulting::{Gate, VaultReport};
@@ -34,6 +35,8 @@ pub(super) enum Report {
     Revoked { id: RevocationId, result: Revoked },
     /// An account was logged out and its definition deleted, or not.
     Removed { result: Result<(), Denied>, reply: Reply<()> },
+    /// A client was registered for an account that is to be, or not.
+    Registered(Box<Registration>),
     /// A client secret was put into the vault.
     SecretChanged { account: AccountName },
     /// The vault is this machine's now, by a login of this account.
@@ -64,6 +67,8 @@ pub(super) struct Keeper {
     pub(super) waiters: Waiters,
     pub(super) requests: Requests,
     pub(super) revocations: Revocations,
+    /// For whom a client is being registered.
+    pub(super) registering: BTreeSet<AccountName>,
     pub(super) pages: HashMap<RequestId, oneshot::Sender<Page>>,
     pub(super) gate: Gate,
     /// Whether the vault is dropping its key.
@@ -146,6 +151,7 @@ impl Keeper {
             Report::Unrevoked(ids) => self.are_unrevoked(ids),
             Report::Revoked { id, result } => self.revoked(id, result),
             Report::Removed { result, reply } => self.removed(result, reply),
+            Report::Registered(registration) => self.registered(*registration),
             Report::SecretChanged { account } => self.define_again(&account),
             Report::Adopted { by } => {
                 let others: Vec<AccountName> = self.entries.keys().filter(|name| **name != by).cloned().collect();
@@ -193,6 +199,7 @@ impl Keeper {
             Message::Remove { account, reply } => self.remove(&account, reply),
             Message::SetSecret { account, reply } => self.begin_secret(account, reply),
             Message::AddAccount { definition, reply } => drop(reply.send(self.add_account(&definition))),
+            Message::Register { definition, reply } => self.begin_registration(definition, reply),
             Message::Reload { reply } => drop(reply.send(self.reload().map_err(Denied::Misconfigured))),
             Message::Unlock { interactive, reply } => self.begin_unlock(interactive, reply),
             Message::Lock { reply } => self.lock_for_good(reply),

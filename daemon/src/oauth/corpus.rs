@@ -22,9 +22,14 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// The whole corpus.
+    /// The whole corpus of token answers.
     pub(crate) fn all() -> Vec<Self> {
-        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/oauth/corpus");
+        Self::all_in("corpus")
+    }
+
+    /// Another corpus, of what another endpoint answers.
+    pub(crate) fn all_in(directory: &str) -> Vec<Self> {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/oauth").join(directory);
         let mut paths: Vec<_> =
             corpus.read_dir().expect("the corpus").map(|entry| entry.expect("an entry").path()).collect();
         paths.sort();
@@ -75,7 +80,8 @@ impl Case {
         answer::read(self.sent(), &context)
     }
 
-    fn sent(&self) -> Sent {
+    /// The answer itself.
+    pub(crate) fn sent(&self) -> Sent {
         let name = &self.name;
         let (head, body) = self.text.split_once("\n\n").unwrap_or_else(|| panic!("{name}: no end of headers"));
         let mut lines = head.lines();

@@ -148,6 +148,7 @@ fn believe(definition: &Definition, asked: &str, document: &Json) -> Result<Meta
         revocation_endpoint: endpoint("revocation_endpoint", given.revocation_endpoint.as_ref())?,
         introspection_endpoint: endpoint("introspection_endpoint", given.introspection_endpoint.as_ref())?,
         pushed_authorization_request_endpoint: discovered(document, "pushed_authorization_request_endpoint")?,
+        registration_endpoint: discovered(document, "registration_endpoint")?,
         jwks_uri: endpoint("jwks_uri", given.jwks_uri.as_ref())?,
         iss_parameter_supported: matches!(
             document.get("authorization_response_iss_parameter_supported"),

@@ -34,6 +34,11 @@ pub mod keys;
 pub mod introspect;
 pub mod revoke;
 
+pub mod registration;
+
+pub mod challenge;
+pub mod resource;
+
 mod json;
 mod text;
 

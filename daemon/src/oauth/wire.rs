@@ -52,6 +52,7 @@ pub struct Metadata {
     pub revocation_endpoint: Option<Url>,
     pub introspection_endpoint: Option<Url>,
     pub pushed_authorization_request_endpoint: Option<Url>,
+    pub registration_endpoint: Option<Url>,
     pub jwks_uri: Option<Url>,
     /// `authorization_response_iss_parameter_supported` (RFC 9207 §3).
     pub iss_parameter_supported: bool,

@@ -6,6 +6,7 @@ use tokenkeeper_config::AccountName;
 use super::change::{Owner, Rows, prepare};
 use super::db::{Db, Failure, Row, Writer};
 use super::error::{CommitFailed, Refused};
+use super::registration::Registration;
 use super::seal::{Binding, Kind};
 use super::sealer::Meta;
 use super::store::Store;
@@ -103,10 +104,28 @@ impl Store {
         self.write(&[(account.as_str(), Kind::ClientSecret, Some(&row))]).map_err(Refused::Disk)
     }
 
+    /// Keeps a registration, and its secret or that there is none.
+    pub(super) fn set_registration(
+        &mut self,
+        account: &AccountName,
+        registration: &Registration,
+        secret: Option<&Secret>,
+    ) -> Result<(), Refused> {
+        let too_large = |_| Refused::Damaged("a registration of over 32 KiB is none".into());
+        let sealer = self.sealer()?;
+        let row = sealer.seal_registration(account.as_str(), registration).map_err(too_large)?;
+        let secret = secret.map(|secret| sealer.seal_client_secret(account.as_str(), secret)).transpose();
+        let secret = secret.map_err(too_large)?;
+        self.hurry();
+        let of = account.as_str();
+        let writes = [(of, Kind::Registration, Some(&row)), (of, Kind::ClientSecret, secret.as_ref())];
+        self.write(&writes).map_err(Refused::Disk)
+    }
+
     /// Forgets everything of an account but what its server has still to be told.
     pub(super) fn remove(&mut self, account: &AccountName) -> Result<(), Refused> {
         self.hurry();
-        let kinds = [Kind::Grant, Kind::Tokens, Kind::ClientSecret];
+        let kinds = [Kind::Grant, Kind::Tokens, Kind::ClientSecret, Kind::Registration];
         self.write(&kinds.map(|kind| (account.as_str(), kind, None))).map_err(Refused::Disk)
     }
 

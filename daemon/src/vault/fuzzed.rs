@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::db::{Row, SlotRow};
 use super::record::{GrantBody, decode_revocations, decode_tokens, encode_revocations, encode_tokens};
+use super::registration::Registration;
 use super::seal::{Key, Kind, hash, unpad};
 use super::sealer::{Sealer, is_intact, unwrap};
 use super::sink::Sink;
@@ -24,6 +25,7 @@ pub fn record(data: &[u8]) {
     assert!(sealer.open_tokens("work", &row(Kind::Tokens)).is_err(), "nobody has the key");
     assert!(sealer.open_client_secret("work", &row(Kind::ClientSecret)).is_err(), "nobody has the key");
     assert!(sealer.open_revocations("work", &row(Kind::Revocations)).is_err(), "nobody has the key");
+    assert!(sealer.open_registration("work", &row(Kind::Registration)).is_err(), "nobody has the key");
     assert!(sealer.open_token("work", &BINDING, &Sealed(data.into())).is_err(), "nobody has the key");
     assert!(sealer.open_meta(data).is_err(), "nobody has the key");
 
@@ -32,6 +34,11 @@ pub fn record(data: &[u8]) {
         let again = GrantBody::decode(&read.encode()).expect("what was read can be written");
         assert!(again.facts == read.facts && again.intent == read.intent);
         assert!(again.token == read.token && again.previous == read.previous);
+    }
+    if let Ok(read) = Registration::decode(body) {
+        let again = Registration::decode(&read.encode()).expect("what was read can be written");
+        let tokens = [&again, &read].map(|one| one.management.as_ref().map(|it| it.token.reveal().to_vec()));
+        assert!(again.client_id == read.client_id && again.issuer == read.issuer && tokens[0] == tokens[1]);
     }
     if let Ok(read) = decode_tokens(body) {
         let borrowed: Vec<_> = read.iter().collect();

@@ -16,6 +16,7 @@ pub mod fuzzed;
 mod machine;
 mod place;
 mod record;
+mod registration;
 mod rekey;
 mod restore;
 mod seal;
@@ -43,6 +44,7 @@ use worker::Worker;
 
 pub use door::Unlocked;
 pub use error::{CommitFailed, OpenError, Refused, RestoreError, SlotError, UnlockError, Unopenable};
+pub use registration::Registration;
 pub use restore::{Restored, restore};
 pub use seal::{Binding, binding};
 pub use slot::{Opener, SlotKind};
@@ -181,6 +183,30 @@ impl Vault {
     pub async fn revoked(&self, id: &RevocationId) -> Result<(), Refused> {
         let id = id.clone();
         self.worker.call(move |store| store.revoked(&id)).await?
+    }
+
+    /// The registration that the vault keeps for an account whose client the keeper registered.
+    ///
+    /// # Errors
+    /// When the vault is shut, its disk fails, or the record is damaged.
+    pub async fn registration(&self, account: &AccountName) -> Result<Option<Registration>, Refused> {
+        let account = account.clone();
+        self.worker.call(move |store| store.registration(account.as_str())).await?
+    }
+
+    /// Keeps a registration and the client secret that came with it, in the place of those before; durable when this
+    /// returns.
+    ///
+    /// # Errors
+    /// When the vault is shut or its disk fails.
+    pub async fn set_registration(
+        &self,
+        account: &AccountName,
+        registration: Registration,
+        secret: Option<Secret>,
+    ) -> Result<(), Refused> {
+        let account = account.clone();
+        self.worker.call(move |store| store.set_registration(&account, &registration, secret.as_ref())).await?
     }
 
     /// Forgets everything of an account but what its server has still to be told; durable when this returns.

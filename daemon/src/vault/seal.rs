@@ -41,6 +41,8 @@ pub(super) enum Kind {
     ClientSecret,
     /// Tokens of forgotten logins of which the server has not been told.
     Revocations,
+    /// The registration of an account's client.
+    Registration,
     /// One refresh token, inside a grant.
     RefreshToken,
     /// Facts about the vault itself; opening it proves the key.
@@ -229,6 +231,7 @@ impl Kind {
             Self::Tokens => "tokens",
             Self::ClientSecret => "client-secret",
             Self::Revocations => "revocations",
+            Self::Registration => "registration",
             Self::RefreshToken => "refresh-token",
             Self::Meta => "meta",
             Self::Slot => "slot",
@@ -239,7 +242,7 @@ impl Kind {
 impl Kind {
     /// The kind of a record in the database.
     pub(super) fn of_record(word: &str) -> Option<Self> {
-        let records = [Self::Grant, Self::Tokens, Self::ClientSecret, Self::Revocations];
+        let records = [Self::Grant, Self::Tokens, Self::ClientSecret, Self::Registration, Self::Revocations];
         records.into_iter().find(|kind| kind.as_str() == word)
     }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::db::{Row, SlotRow};
 use super::record::{GrantBody, decode_revocations, decode_tokens, encode_revocations, encode_tokens};
+use super::registration::Registration;
 use super::seal::{
     Binding, CLASSES, Context, Key, Kind, NONCE, Nonsense, TooLarge, Unsealable, class_of, hash, nonce, open, pad,
     seal, unpad,
@@ -79,6 +80,15 @@ impl Sealer {
 
     pub(super) fn open_revocations(&self, account: &str, row: &Row) -> Result<Vec<Unrevoked>, Unsealable> {
         Ok(decode_revocations(self.open_row(account, row)?.reveal())?)
+    }
+
+    /// A registration belongs to its account: it is there before the definition is.
+    pub(super) fn seal_registration(&self, account: &str, registration: &Registration) -> Result<Row, TooLarge> {
+        self.seal_row(Kind::Registration, account, 0, &[0; 32], &registration.encode())
+    }
+
+    pub(super) fn open_registration(&self, account: &str, row: &Row) -> Result<Registration, Unsealable> {
+        Ok(Registration::decode(self.open_row(account, row)?.reveal())?)
     }
 
     /// Version, generation, then the sealed token. It is not padded: it lies inside a padded record.

@@ -13,6 +13,7 @@ use super::change::{Owner, Present};
 use super::db::{Db, Fault, Row, SlotRow, VaultRow, log_of, move_aside};
 use super::error::{OpenError, Refused, SlotError, Unopenable};
 use super::place::{Place, io_error};
+use super::registration::Registration;
 use super::seal::{Binding, Key, Kind, Unsealable};
 use super::sealer::{Meta, Sealer, is_intact, unwrap};
 use super::sink::{Sink, Sunk};
@@ -324,6 +325,13 @@ impl Store {
         let secret = sealer.open_client_secret(account, &row);
         let damaged = |_| Refused::Damaged(format!("the client secret of `{account}` is damaged: put it in again"));
         secret.map(Some).map_err(damaged)
+    }
+
+    pub(super) fn registration(&self, account: &str) -> Result<Option<Registration>, Refused> {
+        let sealer = self.sealer()?;
+        let Some(row) = self.row(account, Kind::Registration)? else { return Ok(None) };
+        let damaged = |_| Refused::Damaged(format!("the registration of `{account}` is damaged"));
+        sealer.open_registration(account, &row).map(Some).map_err(damaged)
     }
 
     /// Unix seconds.

@@ -1,9 +1,10 @@
 // The certified provider, strict: PKCE, refresh tokens that work once, reuse ends the grant.
-// Prints a line of JSON when it is ready, `{"issuer": …, "keys": {client: its private key in PEM}}`, and one for each event; ends when its standard input does.
+// Prints a line of JSON when it is ready, `{"issuer": …, "resource": …, "keys": {client: its private key in PEM}}`, and one for each event; ends when its standard input does.
 import { createServer } from 'node:http';
 import { randomBytes } from 'node:crypto';
 import { calculateJwkThumbprint, exportJWK, exportPKCS8, generateKeyPair } from 'jose';
 import Provider, { errors } from 'oidc-provider';
+import * as mcp from './resource.mjs';
 
 // It warns that its store and its pages are for development, which is what they are for here.
 console.warn = () => {};
@@ -64,6 +65,8 @@ async function configuration(others) {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: true }, // its own pages for signing in and allowing
       revocation: { enabled: true },
+      registration: { enabled: true },
+      registrationManagement: { enabled: true },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo: (_context, resource) => {
@@ -76,6 +79,9 @@ async function configuration(others) {
 }
 
 function tellEvents(provider) {
+  for (const done of ['create', 'delete']) {
+    provider.on(`registration_${done}.success`, () => print({ event: `registration_${done}.success` }));
+  }
   provider.on('authorization.success', () => print({ event: 'authorization.success' }));
   provider.on('grant.success', (context) => print({ event: 'grant.success', grant: context.oidc.params.grant_type }));
   provider.on('grant.revoked', () => print({ event: 'grant.revoked' }));
@@ -104,10 +110,12 @@ const server = createServer();
 server.listen(0, '127.0.0.1', async () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
   const { keys, clients } = await confidential();
+  const resource = await mcp.listen(() => issuer);
+  resources[resource] = { scope: mcp.scope, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } } };
   const provider = new Provider(issuer, await configuration(clients));
   tellEvents(provider);
   tellExchanges(provider);
   server.on('request', provider.callback());
-  print({ issuer, keys });
+  print({ issuer, resource, keys });
 });
 process.stdin.resume().on('end', () => process.exit());

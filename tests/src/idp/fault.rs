@@ -34,6 +34,7 @@ pub enum Endpoint {
     Revoke,
     Introspect,
     Device,
+    Register,
 }
 
 /// What the client sees.

@@ -46,6 +46,10 @@ pub enum Event {
     Revoked { family: u64 },
     /// Somebody asked about an access token.
     Introspected { token: String },
+    /// A client was registered.
+    Registered { client: String },
+    /// A client was deleted.
+    Unregistered { client: String },
     /// A request was refused.
     Refused { error: String },
 }

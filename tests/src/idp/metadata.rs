@@ -23,6 +23,7 @@ pub(super) async fn metadata(State(shared): State<Arc<Shared>>, ConnectInfo(plug
             "token_endpoint": format!("{base}/oauth/token"),
             "revocation_endpoint": format!("{base}/oauth/revoke"),
             "device_authorization_endpoint": format!("{base}/oauth/device/code"),
+            "registration_endpoint": format!("{base}/register"),
             "jwks_uri": format!("{base}/.well-known/jwks.json"),
             "scopes_supported": ["openid", "profile", "email", "offline_access"],
             "response_types_supported": ["code"],

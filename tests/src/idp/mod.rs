@@ -15,6 +15,7 @@ mod keys;
 mod ledger;
 mod metadata;
 mod params;
+mod register;
 mod revoke;
 mod server;
 mod settings;

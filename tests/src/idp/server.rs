@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
@@ -17,7 +17,7 @@ use super::ledger::{Event, Ledger};
 use super::settings::{Dialect, Settings};
 use super::store::{Login, Store};
 use super::wire::{Door, Plug};
-use super::{api, authorize, control, device, introspect, keys, metadata, revoke, token};
+use super::{api, authorize, control, device, introspect, keys, metadata, register, revoke, token};
 use crate::clock;
 
 /// What the handlers share.
@@ -236,6 +236,9 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/oauth/token", post(token::token))
         .route("/oauth/revoke", post(revoke::revoke))
         .route("/oauth/introspect", post(introspect::introspect))
+        .route("/register", post(register::register))
+        .route("/register/{id}", delete(register::unregister))
+        .route("/.well-known/oauth-protected-resource/api", get(register::describe_api))
         .route("/oauth/device/code", post(device::begin))
         .route("/activate", get(device::activate))
         .route("/api", get(api::api))

@@ -59,6 +59,10 @@ pub struct Settings {
     pub answer_patch: Map<String, Value>,
     /// Fields merged into the metadata; null takes one out.
     pub metadata_patch: Map<String, Value>,
+    /// Fields merged into what a client asked to be registered as; null takes one out.
+    pub registration_patch: Map<String, Value>,
+    /// Fields merged into the description of the API (RFC 9728); null takes one out.
+    pub resource_patch: Map<String, Value>,
 }
 
 /// Whose manners.
@@ -201,6 +205,8 @@ impl Default for Settings {
             device_patch: Map::new(),
             answer_patch: Map::new(),
             metadata_patch: Map::new(),
+            registration_patch: Map::new(),
+            resource_patch: Map::new(),
         }
     }
 }

@@ -49,6 +49,8 @@ pub(super) struct Store {
     families: Vec<Family>,
     refresh: HashMap<String, Refresh>,
     access: HashMap<String, Access>,
+    /// The registered clients, each with the key that ends it.
+    pub(super) registrations: HashMap<String, String>,
     /// Every secret ever given out, so that a test can look for them where they must not be.
     pub(super) given_out: Vec<String>,
 }

@@ -22,6 +22,7 @@ pub struct Provider {
     make: Make,
     issuer: String,
     keys: Value,
+    resource: Option<String>,
     events: watch::Sender<Vec<Value>>,
     _child: Child,
 }
@@ -45,6 +46,7 @@ impl Provider {
         let first = next(&mut lines).await.expect("it says where it listens");
         let issuer = first["issuer"].as_str().expect("its address").to_owned();
         let keys = first["keys"].clone();
+        let resource = first["resource"].as_str().map(str::to_owned);
         let events = watch::Sender::new(Vec::new());
         let sink = events.clone();
         tokio::spawn(async move {
@@ -52,7 +54,7 @@ impl Provider {
                 sink.send_modify(|events| events.push(event));
             }
         });
-        Self { make, issuer, keys, events, _child: child }
+        Self { make, issuer, resource, keys, events, _child: child }
     }
 
     /// Its issuer.
@@ -63,6 +65,11 @@ impl Provider {
     /// The private key, in PEM, of a client that signs who it is.
     pub fn key(&self, client: &str) -> &str {
         self.keys[client].as_str().unwrap_or_else(|| panic!("the server has no key of `{client}`"))
+    }
+
+    /// The protected resource beside it, if it has one (RFC 9728).
+    pub fn resource(&self) -> Option<&str> {
+        self.resource.as_deref()
     }
 
     /// What happened at the server so far, by its events' names.

@@ -1,0 +1,289 @@
+//! Dynamic client registration (RFC 7591), and its undoing (RFC 7592 §2.3): so that nobody has to fetch a client ID from a
+//! page first.
+//!
+//! A server may register something else than it was asked for (RFC 7591 §3.2.1); what it says it registered is what is
+//! used. Nothing of an answer is shown that may be a secret.
+
+use http::{HeaderValue, StatusCode, header};
+use tokenkeeper_config::{ClientAuth, Redirect};
+use url::{Host, Url};
+
+use super::body::Body;
+use super::json::Json;
+use super::metadata::check;
+use super::text;
+use super::wire::{Fault, Metadata, Request, Response, Sent};
+use crate::secret::Secret;
+
+/// What is asked for.
+pub struct Wish<'a> {
+    /// Where a browser comes back to.
+    pub redirect: &'a Redirect,
+    /// All that is ever going to be asked for.
+    pub scopes: &'a [String],
+}
+
+/// A client as the server registered it.
+pub struct Registered {
+    /// `client_id`.
+    pub client_id: String,
+    /// The secret, where the client has to show one.
+    pub secret: Option<Secret>,
+    /// When the secret ends, unix seconds; `None` = never.
+    pub secret_expires_at: Option<u64>,
+    /// How the client authenticates; `None` = as the metadata say.
+    pub auth: Option<ClientAuth>,
+    /// Where a browser comes back to, if that is not what was asked for.
+    pub redirect: Option<Redirect>,
+    /// The scopes it may ask for, where the server says so.
+    pub scopes: Option<Vec<String>>,
+    /// Whether it may be given refresh tokens.
+    pub refreshes: bool,
+    /// What ends the registration again.
+    pub management: Option<Management>,
+}
+
+/// The client configuration endpoint and its key (RFC 7592 §3).
+pub struct Management {
+    /// `registration_client_uri`.
+    pub uri: Url,
+    /// `registration_access_token`.
+    pub token: Secret,
+}
+
+impl Management {
+    /// Another one, for whoever may have to end the registration while the first is being stored.
+    pub fn duplicate(&self) -> Self {
+        Self { uri: self.uri.clone(), token: self.token.duplicate() }
+    }
+}
+
+/// Why there is no client.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotRegistered {
+    /// The server does not like what was asked for: less may do (RFC 7591 §3.2.2).
+    #[error("{0}")]
+    TooMuch(String),
+    /// The server registers clients for those only who bring something that we have not got.
+    #[error("{0}")]
+    NotOpen(String),
+    /// The server cannot say now, or its answer was lost.
+    #[error("{0}")]
+    NotNow(String),
+    /// It makes no sense.
+    #[error("{0}")]
+    Wrong(String),
+}
+
+/// The most that is kept of a client's parts, in bytes: a client ID may be an address, a token may be a JWT.
+const MAX_ID: usize = 2048;
+const MAX_TOKEN: usize = 16 * 1024;
+/// As many of an answer's redirect URIs are looked at.
+const MAX_URIS: usize = 32;
+
+const REFRESH: &str = "refresh_token";
+const DEVICE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+/// Asks for a native client (RFC 8252 §8.4), public where the server has public ones.
+pub fn request(endpoint: &Url, metadata: &Metadata, wish: &Wish<'_>) -> Request {
+    let mut grants = Vec::new();
+    let mut document = common(metadata);
+    if metadata.authorization_endpoint.is_some() || metadata.device_authorization_endpoint.is_none() {
+        grants.push("authorization_code");
+        document["redirect_uris"] = wish.redirect.uris().into();
+        document["response_types"] = ["code"].as_slice().into();
+    }
+    if metadata.device_authorization_endpoint.is_some() {
+        grants.push(DEVICE);
+    }
+    grants.push(REFRESH);
+    document["grant_types"] = grants.into();
+    if !wish.scopes.is_empty() {
+        document["scope"] = wish.scopes.join(" ").into();
+    }
+    post(endpoint, &document)
+}
+
+/// Asks for no more than a login in the browser needs, where a server refused the whole.
+pub fn least(endpoint: &Url, metadata: &Metadata, wish: &Wish<'_>) -> Request {
+    let mut document = common(metadata);
+    document["redirect_uris"] = wish.redirect.uris().into();
+    document["response_types"] = ["code"].as_slice().into();
+    document["grant_types"] = ["authorization_code", REFRESH].as_slice().into();
+    post(endpoint, &document)
+}
+
+/// Ends a registration (RFC 7592 §2.3).
+pub fn deletion(management: &Management) -> Request {
+    let bearer = zeroize::Zeroizing::new([b"Bearer ", management.token.reveal()].concat());
+    let mut value = HeaderValue::from_bytes(&bearer).expect("it was read as fit for a header");
+    value.set_sensitive(true);
+    http::Request::delete(management.uri.as_str())
+        .header(header::AUTHORIZATION, value)
+        .body(Secret::new(Vec::new()))
+        .expect("a checked address makes a request")
+}
+
+/// Reads what came of [`request`].
+///
+/// # Errors
+/// [`NotRegistered`]: whether to ask for less, to come back later, or to give up. An answer that was lost may have left a
+/// client behind at the server, which nobody uses.
+pub fn read(sent: &Sent, host: &str, wish: &Wish<'_>) -> Result<Registered, NotRegistered> {
+    let response = match sent {
+        Ok(response) => response,
+        Err(Fault::NotSent { why, .. } | Fault::Lost { why } | Fault::Broken { why, .. }) => {
+            return Err(NotRegistered::NotNow(why.clone()));
+        }
+    };
+    let status = response.status();
+    let fields = match Body::read(response.body().reveal(), None) {
+        Body::Fields(json @ Json::Map(_)) => json,
+        Body::Empty | Body::Fields(_) | Body::Html | Body::Damaged | Body::Text(_) | Body::Binary => Json::Null,
+    };
+    // RFC 7591 §3.2.1 says 201; some servers say 200. An error may come with either.
+    if !matches!(status, StatusCode::CREATED | StatusCode::OK) || fields.get("error").is_some() {
+        return Err(refusal(status, &fields, host));
+    }
+    if matches!(fields, Json::Null) {
+        return Err(NotRegistered::NotNow(format!(
+            "{host} answered the registration with something else than a client"
+        )));
+    }
+    client(&fields, host, wish)
+}
+
+/// Whether the registration is ended: deleted, or not there any more (RFC 7592 §2.3).
+///
+/// # Errors
+/// A sentence for people.
+pub fn read_deletion(sent: &Sent, host: &str) -> Result<(), String> {
+    match sent.as_ref().map(Response::status) {
+        Ok(StatusCode::NO_CONTENT | StatusCode::OK | StatusCode::ACCEPTED) => Ok(()),
+        // An unknown client and a revoked token are answered with 401, too.
+        Ok(StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::UNAUTHORIZED) => Ok(()),
+        Ok(status) => Err(format!("{host} answered with {}", status.as_u16())),
+        Err(Fault::NotSent { why, .. } | Fault::Lost { why } | Fault::Broken { why, .. }) => Err(why.clone()),
+    }
+}
+
+fn common(metadata: &Metadata) -> serde_json::Value {
+    let listed = metadata.token_endpoint_auth_methods_supported.as_deref().unwrap_or_default();
+    let has = |method: &str| listed.iter().any(|listed| listed == method);
+    let method = ["client_secret_basic", "client_secret_post"].into_iter().find(|method| !has("none") && has(method));
+    serde_json::json!({
+        "client_name": "tokenkeeper",
+        "application_type": "native",
+        "token_endpoint_auth_method": method.unwrap_or("none"),
+    })
+}
+
+fn post(endpoint: &Url, document: &serde_json::Value) -> Request {
+    http::Request::post(endpoint.as_str())
+        .header(header::ACCEPT, "application/json")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Secret::new(serde_json::to_vec(document).expect("plain values have a JSON form")))
+        .expect("a checked address makes a request")
+}
+
+fn client(fields: &Json, host: &str, wish: &Wish<'_>) -> Result<Registered, NotRegistered> {
+    let wrong = |what: &str| NotRegistered::Wrong(format!("{host} registered a client {what}"));
+    let client_id = fields.text("client_id").ok_or_else(|| wrong("without a client_id"))?;
+    // RFC 6749 appendix A.1: VSCHAR.
+    if client_id.len() > MAX_ID || !client_id.bytes().all(|byte| (0x20..=0x7e).contains(&byte)) {
+        return Err(wrong("with a client_id that is none"));
+    }
+    let secret = fields.text("client_secret").filter(|secret| secret.len() <= MAX_TOKEN);
+    let auth = match (fields.text("token_endpoint_auth_method"), secret) {
+        (Some("none"), _) | (None, None) => Some(ClientAuth::None),
+        (Some("client_secret_basic"), Some(_)) => Some(ClientAuth::Basic),
+        (Some("client_secret_post"), Some(_)) => Some(ClientAuth::Post),
+        (None, Some(_)) => None,
+        (Some("client_secret_basic" | "client_secret_post"), None) => {
+            return Err(wrong("that needs a secret, without one"));
+        }
+        (Some(other), _) => {
+            let method = text::quote_code(other, &[]);
+            return Err(wrong(&format!("that has to authenticate by `{method}`, which is not supported here")));
+        }
+    };
+    let secret = secret.filter(|_| auth != Some(ClientAuth::None)).map(|secret| Secret::copy_of(secret.as_bytes()));
+    let ends = fields.number("client_secret_expires_at").filter(|at| *at >= 1.0 && secret.is_some());
+    let uris = fields.texts("redirect_uris");
+    let redirect = match uris.is_empty() || wish.redirect.uris().iter().all(|asked| uris.contains(asked)) {
+        true => None,
+        false => {
+            Some(redirect_of(&uris).ok_or_else(|| wrong("for other redirect addresses than those of this machine"))?)
+        }
+    };
+    let grants = fields.texts("grant_types");
+    Ok(Registered {
+        client_id: client_id.to_owned(),
+        secret,
+        // A double holds every moment exactly that a clock will show.
+        secret_expires_at: ends.map(|at| at as u64),
+        auth,
+        redirect,
+        scopes: fields.text("scope").map(|scopes| scopes.split_ascii_whitespace().map(str::to_owned).collect()),
+        refreshes: grants.is_empty() || grants.iter().any(|grant| grant == REFRESH),
+        management: management(fields),
+    })
+}
+
+/// The loopback redirect that a list of URIs allows: the first of them, and the ports of those that differ in nothing else.
+fn redirect_of(uris: &[String]) -> Option<Redirect> {
+    let parts = |uri: &String| {
+        let url = Url::parse(uri).ok().filter(|url| url.scheme() == "http" && url.query().is_none())?;
+        let host = match url.host()? {
+            Host::Ipv4(address) if address.is_loopback() => "127.0.0.1",
+            Host::Ipv6(address) if address.is_loopback() => "[::1]",
+            Host::Domain("localhost") => "localhost",
+            Host::Ipv4(_) | Host::Ipv6(_) | Host::Domain(_) => return None,
+        };
+        Some((host, url.port(), url.path().to_owned()))
+    };
+    let usable: Vec<_> = uris.iter().take(MAX_URIS).filter_map(parts).collect();
+    let (host, _, path) = usable.first()?.clone();
+    let alike = usable.iter().filter(|(other, _, way)| *other == host && *way == path);
+    // One without a port stands for all of them (RFC 8252 §7.3).
+    let ports: Option<Vec<u16>> = alike.map(|(_, port, _)| *port).collect();
+    Some(Redirect { host: host.to_owned(), ports: ports.unwrap_or_default(), path: Some(path) })
+}
+
+fn management(fields: &Json) -> Option<Management> {
+    let uri = fields.text("registration_client_uri").filter(|uri| uri.len() <= MAX_ID)?;
+    let uri = Url::parse(uri).ok().filter(|uri| check(uri).is_ok())?;
+    let token = fields.text("registration_access_token").filter(|token| token.len() <= MAX_TOKEN)?;
+    let fits = token.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
+    fits.then(|| Management { uri, token: Secret::copy_of(token.as_bytes()) })
+}
+
+fn refusal(status: StatusCode, fields: &Json, host: &str) -> NotRegistered {
+    let said = match (fields.text("error"), fields.text("error_description")) {
+        (Some(code), Some(why)) => format!(" `{}` ({})", text::quote_code(code, &[]), text::quote(why, &[])),
+        (Some(code), None) => format!(" `{}`", text::quote_code(code, &[])),
+        (None, _) => String::new(),
+    };
+    let sentence = |what: &str| format!("{host} {what}: it answered {}{said}", status.as_u16());
+    match (status, fields.text("error")) {
+        (_, Some("invalid_client_metadata" | "invalid_redirect_uri" | "invalid_scope" | "invalid_request")) => {
+            NotRegistered::TooMuch(sentence("did not register a client"))
+        }
+        (
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED,
+            _,
+        ) => NotRegistered::NotOpen(sentence("registers no clients for strangers")),
+        (StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS, _) => {
+            NotRegistered::NotNow(sentence("registers no client now"))
+        }
+        _ if status.is_server_error() || status.is_redirection() => {
+            NotRegistered::NotNow(sentence("registers no client now"))
+        }
+        (StatusCode::BAD_REQUEST, _) => NotRegistered::TooMuch(sentence("did not register a client")),
+        _ => NotRegistered::Wrong(sentence("did not register a client")),
+    }
+}
+
+#[cfg(test)]
+#[path = "registration_tests.rs"]
+mod tests;

@@ -1,0 +1,228 @@
+//! No client ID is needed: the server registers a client (RFC 7591), a resource names its server (RFC 9728), and what was
+//! registered ends with the account (RFC 7592).
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use tokenkeeper_tests::idp::{Deed, Endpoint, Event, Fault, Idp, Settings};
+use tokenkeeper_tests::person;
+use tokenkeeper_tests::programs;
+use tokenkeeper_tests::world::{PATIENCE, World, files_below, text};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+fn registered(idp: &Idp) -> usize {
+    idp.ledger().count(|event| matches!(event, Event::Registered { .. }))
+}
+
+fn unregistered(idp: &Idp) -> usize {
+    idp.ledger().count(|event| matches!(event, Event::Unregistered { .. }))
+}
+
+async fn world() -> World {
+    let mut world = World::bare().await;
+    world.init_vault().await;
+    world.start_keeper().await;
+    world
+}
+
+/// `tokenkeeper add` with these words, and a person who opens the address that it prints; gives what was said.
+async fn add(world: &World, issuer: &str, words: &[&str]) -> String {
+    let mut add = world.command(programs::ours("tokenkeeper"));
+    let mut adding = add.arg("add").args(words).arg("--no-browser").stdin(Stdio::null()).spawn().expect("it starts");
+    let mut lines = BufReader::new(adding.stderr.take().expect("it was piped")).lines();
+    let mut said = String::new();
+    let ending = async {
+        while let Some(line) = lines.next_line().await.expect("text") {
+            if line.starts_with(issuer) && line.contains("/authorize?") {
+                let page = person::open(&line).await.expect("server and keeper answer");
+                assert_eq!(page.status, 200, "{}", page.body);
+            }
+            said.push_str(&line);
+            said.push('\n');
+        }
+        adding.wait().await.expect("it ends")
+    };
+    let ended = tokio::time::timeout(PATIENCE, ending).await.expect("it comes to an end");
+    assert!(ended.success(), "{said}\n{}", world.keeper().log());
+    said
+}
+
+fn definition(world: &World, name: &str) -> PathBuf {
+    world.path("config/tokenkeeper/config.d").join(format!("{name}.toml"))
+}
+
+fn written(world: &World, name: &str) -> String {
+    std::fs::read_to_string(definition(world, name)).expect("the definition")
+}
+
+/// A26: register, sign in, refresh, survive kill -9, and end it all.
+#[tokio::test]
+async fn an_issuer_alone_signs_a_person_in() {
+    let idp = Idp::start(Settings::default()).await;
+    let mut world = world().await;
+    let said = add(&world, &idp.issuer(), &["work", "--issuer", &idp.issuer()]).await;
+    assert!(said.contains("Registered a client at "), "{said}");
+    assert_eq!(registered(&idp), 1);
+    assert!(written(&world, "work").contains("redirect_ports"), "servers compare the whole address");
+
+    let first = world.token("work").await.expect("signed in");
+    world.kill_and_restart().await;
+    world.account("work").await.refresh().await.expect("the login and its client survived");
+    assert_ne!(world.token("work").await.expect("refreshed").as_str(), first.as_str());
+
+    // The key that ends the client is where the refresh token is, and nowhere else.
+    let secrets = idp.given_out();
+    for (path, bytes) in files_below(&world.path("")) {
+        let holds = |secret: &String| bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+        assert!(!secrets.iter().any(holds), "{}", path.display());
+    }
+
+    let removed = world.run("tokenkeeper", &["remove", "work"]).await;
+    assert!(removed.status.success(), "{:?}", text(&removed));
+    assert_eq!((registered(&idp), unregistered(&idp)), (1, 1));
+    assert!(!definition(&world, "work").exists());
+}
+
+/// A26: the server registered a confidential client, and refuses whoever does not show the secret.
+#[tokio::test]
+async fn what_the_server_made_of_it_is_obeyed() {
+    let idp = Idp::start(Settings::default()).await;
+    idp.set(|settings| {
+        let patch = json!({ "token_endpoint_auth_method": "client_secret_basic", "client_secret_expires_at": 4_000_000_000_u64 });
+        settings.registration_patch = patch.as_object().expect("an object").clone();
+    });
+    let mut world = world().await;
+    let said = add(&world, &idp.issuer(), &["work", "--issuer", &idp.issuer()]).await;
+    assert!(said.contains("Its secret ends in"), "{said}");
+    let definition = written(&world, "work");
+    assert!(definition.contains("client_auth = \"basic\"") && !definition.contains("secret_"), "{definition}");
+    world.kill_and_restart().await;
+    world.account("work").await.refresh().await.expect("the secret is in the vault");
+}
+
+#[tokio::test]
+async fn a_client_without_refresh_tokens_is_told_of() {
+    let idp = Idp::start(Settings::default()).await;
+    idp.set(|settings| {
+        settings.registration_patch.insert("grant_types".into(), json!(["authorization_code"]));
+    });
+    let world = world().await;
+    let added = world.run("tokenkeeper", &["add", "work", "--issuer", &idp.issuer(), "--no-login"]).await;
+    let (_, said) = text(&added);
+    assert!(added.status.success() && said.contains("no refresh tokens"), "{said}");
+}
+
+#[tokio::test]
+async fn a_server_that_registers_nobody_costs_a_client_id_and_nothing_else() {
+    let idp = Idp::start(Settings::default()).await;
+    idp.set(|settings| {
+        settings.metadata_patch.insert("registration_endpoint".into(), Value::Null);
+    });
+    let world = world().await;
+    let refused = world.run("tokenkeeper", &["add", "work", "--issuer", &idp.issuer()]).await;
+    let (_, said) = text(&refused);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("does not say that it registers clients") && said.contains("--client-id"), "{said}");
+    assert!(!definition(&world, "work").exists());
+}
+
+/// The scopes are too much for the server: less is asked for, once.
+#[tokio::test]
+async fn less_is_asked_for_where_the_whole_is_refused() {
+    let idp = Idp::start(Settings::default()).await;
+    let body = r#"{"error":"invalid_client_metadata","error_description":"scope"}"#.to_owned();
+    let deed = Deed::Say { status: 400, headers: Vec::new(), body };
+    idp.plan(Fault { at: Endpoint::Register, commit: false, delay: 0.0, deed, times: 1 });
+    let world = world().await;
+    add(&world, &idp.issuer(), &["work", "--issuer", &idp.issuer()]).await;
+    assert_eq!(registered(&idp), 1);
+}
+
+/// kill -9 while the server's answer is on its way: a client is left there that nobody uses, and that is all.
+#[tokio::test]
+async fn a_crash_before_it_is_stored_leaves_a_client_behind_and_no_account() {
+    let idp = Idp::start(Settings::default()).await;
+    idp.plan(Fault { at: Endpoint::Register, commit: true, delay: 30.0, deed: Deed::Answer, times: 1 });
+    let mut world = world().await;
+    let issuer = idp.issuer();
+    let mut add_it = world.command(programs::ours("tokenkeeper"));
+    let adding = add_it.args(["add", "work", "--issuer", &issuer, "--no-login"]).spawn().expect("it starts");
+    assert!(idp.ledger().until(PATIENCE, |_| registered(&idp) == 1).await, "{}", world.keeper().log());
+    world.kill_and_restart().await;
+    assert!(!adding.wait_with_output().await.expect("it ends").status.success());
+    assert!(!definition(&world, "work").exists());
+    add(&world, &issuer, &["work", "--issuer", &issuer]).await;
+    assert_eq!((registered(&idp), unregistered(&idp)), (2, 0));
+}
+
+/// Stored, and then the definition cannot be written: the next attempt ends the client that was left.
+#[tokio::test]
+#[allow(clippy::disallowed_methods, reason = "a test's file need not be durable")]
+async fn a_client_that_was_stored_and_never_used_is_ended_by_the_next() {
+    let idp = Idp::start(Settings::default()).await;
+    let world = world().await;
+    let issuer = idp.issuer();
+    let directory = world.path("config/tokenkeeper/config.d");
+    std::fs::write(&directory, "in the way").expect("the directory is ours");
+    let failed = world.run("tokenkeeper", &["add", "work", "--issuer", &issuer, "--no-login"]).await;
+    assert!(!failed.status.success() && text(&failed).1.contains("could not write"), "{:?}", text(&failed));
+    assert_eq!((registered(&idp), unregistered(&idp)), (1, 0));
+    std::fs::remove_file(&directory).expect("it is there");
+    add(&world, &issuer, &["work", "--issuer", &issuer]).await;
+    let ended = idp.ledger().until(PATIENCE, |_| unregistered(&idp) == 1).await;
+    assert!(ended && registered(&idp) == 2, "{}", world.keeper().log());
+}
+
+#[tokio::test]
+async fn registering_anew_ends_the_client_before() {
+    let idp = Idp::start(Settings::default()).await;
+    let world = world().await;
+    let issuer = idp.issuer();
+    add(&world, &issuer, &["work", "--issuer", &issuer]).await;
+    let taken = world.run("tokenkeeper", &["add", "work", "--issuer", &issuer]).await;
+    assert_eq!(taken.status.code(), Some(2), "not without being told to");
+    add(&world, &issuer, &["work", "--issuer", &issuer, "--register"]).await;
+    let ended = idp.ledger().until(PATIENCE, |_| unregistered(&idp) == 1).await;
+    assert!(ended && registered(&idp) == 2, "{}", world.keeper().log());
+    world.token("work").await.expect("signed in with the new one");
+}
+
+#[tokio::test]
+async fn an_account_goes_although_the_server_keeps_the_client() {
+    let idp = Idp::start(Settings::default()).await;
+    let world = world().await;
+    add(&world, &idp.issuer(), &["work", "--issuer", &idp.issuer()]).await;
+    let deed = Deed::Say { status: 503, headers: Vec::new(), body: String::new() };
+    idp.plan(Fault { at: Endpoint::Register, commit: false, delay: 0.0, deed, times: 0 });
+    let removed = world.run("tokenkeeper", &["remove", "work"]).await;
+    assert!(removed.status.success(), "{:?}", text(&removed));
+    assert!(!definition(&world, "work").exists());
+    assert!(world.keeper().log().contains("stays there, unused"), "{}", world.keeper().log());
+}
+
+/// The resource's address is all that is known: it names its server, which registers a client.
+#[tokio::test]
+async fn a_resource_alone_signs_a_person_in() {
+    let idp = Idp::start(Settings::default()).await;
+    let world = world().await;
+    let resource = format!("{}/api", idp.base());
+    let said = add(&world, &idp.issuer(), &["tools", "--resource", &resource]).await;
+    assert!(said.contains(&format!("`{resource}` takes tokens of `{}`", idp.issuer())), "{said}");
+    let definition = written(&world, "tools");
+    assert!(definition.contains("profile") && definition.contains("offline_access"), "{definition}");
+    world.token("tools").await.expect("signed in");
+}
+
+#[tokio::test]
+async fn a_description_of_another_resource_is_refused() {
+    let idp = Idp::start(Settings::default()).await;
+    idp.set(|settings| {
+        settings.resource_patch.insert("resource".into(), "https://bank.example/api".into());
+    });
+    let world = world().await;
+    let refused = world.run("tokenkeeper", &["add", "tools", "--resource", &format!("{}/api", idp.base())]).await;
+    let (_, said) = text(&refused);
+    assert_eq!(refused.status.code(), Some(7), "{said}");
+    assert!(said.contains("https://bank.example/api") && registered(&idp) == 0, "{said}");
+}
