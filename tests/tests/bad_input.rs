@@ -165,6 +165,7 @@ async fn a_replayed_state_of_an_earlier_login_is_refused() {
     second.request.cancel().await.expect("it can be cancelled");
 }
 
+/// S16: a server that does not know the redirect address says nothing to us.
 #[tokio::test]
 async fn a_callback_that_never_comes_ends_after_ten_minutes() {
     let idp = Idp::start(Settings { consent: Consent::Silence, ..Settings::default() }).await;
@@ -180,6 +181,7 @@ async fn a_callback_that_never_comes_ends_after_ten_minutes() {
     }
 }
 
+/// S16: fixed ports are for servers that compare them.
 #[tokio::test]
 async fn a_busy_redirect_port_is_named_with_what_to_do() {
     let idp = Idp::start(Settings::default()).await;

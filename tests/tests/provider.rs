@@ -82,7 +82,7 @@ async fn kill_nine_never_makes_it_end_a_login_whose_successor_was_durable() {
     ));
 }
 
-/// Whatever the moment, nobody has to sign in again: an answer that was lost is asked for once more in the grace period.
+/// S6: whatever the moment, nobody has to sign in again: an answer that was lost is asked for once more in the grace period.
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_nine_costs_no_login_at_a_server_with_a_grace_period() {
     let Some(Sweep { provider, kills, lost, seed }) = sweep(Make::DjangoOauthToolkit).await else { return };

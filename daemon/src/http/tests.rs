@@ -133,6 +133,7 @@ fn fault_text(fault: &Fault) -> &str {
     }
 }
 
+/// S20: connections are closed after the answer, and the end is the body's.
 #[tokio::test]
 async fn a_body_without_a_length_ends_with_the_connection() {
     let response = sent(says("HTTP/1.1 200 OK\r\n\r\n{\"a\":1}").await, PLENTY).await;

@@ -41,7 +41,7 @@ fn seconds(span: Option<Duration>) -> String {
     span.map_or("-".to_owned(), |span| span.as_secs().to_string())
 }
 
-/// S8: the corpus: what servers write, successes (S10) and failures, and no 500 is a logout.
+/// S8, S9, S10: the corpus: what servers write, odd refusals and odd successes, and no 500 is a logout.
 #[test]
 fn every_known_answer_means_what_it_should() {
     let cases = Case::all();

@@ -30,6 +30,7 @@ fn addresses(issuer: &str) -> Vec<String> {
     urls(issuer).expect("addresses").into_iter().map(String::from).collect()
 }
 
+/// S15: an issuer with a path, or with a slash at its end, is looked for wherever it may lie.
 #[test]
 fn an_issuer_has_its_documents_in_a_fixed_order() {
     let root = [
@@ -97,6 +98,7 @@ fn metadata_of_another_issuer_is_refused() {
     assert_eq!(slash.issuer.as_deref(), Some("https://as.example/"), "the server's spelling is the one that counts");
 }
 
+/// A12: an endpoint that is http, or anything but https, is refused, whatever else the document says.
 #[test]
 fn every_endpoint_is_https_or_loopback() {
     for name in [
@@ -128,6 +130,7 @@ fn every_endpoint_is_https_or_loopback() {
     }
 }
 
+/// S15: every endpoint can be set by hand.
 #[test]
 fn given_endpoints_win_even_over_bad_ones() {
     let mut definition = definition();

@@ -18,6 +18,7 @@ fn listing(methods: &[&str]) -> Metadata {
     Metadata { token_endpoint_auth_methods_supported: Some(methods), ..metadata() }
 }
 
+/// S20: a form, never JSON.
 #[test]
 fn a_code_is_redeemed_by_a_public_client() {
     let (definition, metadata) = (definition(), metadata());
@@ -132,7 +133,8 @@ fn a_client_asks_on_its_own_account() {
     assert_eq!(value(&sent, "scope"), Some("write"));
 }
 
-/// A3: RFC 6749 §2.3.1 says to encode both parts first; `a:b %+ü` shows who did.
+/// A3, S13: two servers want it form-urlencoded, two want it raw. RFC 6749 §2.3.1 says to encode both parts first;
+/// `a:b %+ü` shows who did.
 #[test]
 fn basic_authentication_encodes_both_parts_first() {
     let mut definition = definition();
@@ -154,6 +156,7 @@ fn basic_authentication_encodes_both_parts_first() {
     }
 }
 
+/// S13: the third way.
 #[test]
 fn in_the_body_a_secret_survives_every_character() {
     let mut definition = definition();

@@ -149,6 +149,7 @@ mod tests {
         assert_eq!(bound.sockets.len(), 1);
     }
 
+    /// S16: fixed ports, tried in turn.
     #[tokio::test]
     async fn a_busy_port_gives_way_to_the_next() {
         let (_held, busy) = taken(V4).await;
