@@ -5,7 +5,7 @@ use std::path::Path;
 use tokenkeeper_config::{ClientSecret, Config, Definition, Flow, Preset, Rotation, Specifiers, preset, providers};
 use url::Url;
 
-const ALL: [&str; 19] = [
+const ALL: [&str; 23] = [
     "auth0",
     "google",
     "google-mail",
@@ -25,6 +25,10 @@ const ALL: [&str; 19] = [
     "discord",
     "twitch",
     "x",
+    "xero",
+    "box",
+    "strava",
+    "hubspot",
 ];
 
 /// The account that `add` would write after asking for what the preset needs.
