@@ -8,26 +8,25 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use tokenkeeper_config::AccountName;
 use tokenkeeperd::account::{Change, Facts, Intent, NewGrant, RefreshToken, StoredGrant};
 use tokenkeeperd::secret::Secret;
 use tokenkeeperd::vault::{Binding, Opener, SlotKind, Vault, VaultState};
 
+mod probe;
+
+use probe::{FAULTS, block_on, has_strace, lasting, profile, run, say, skip, strace, strace_at, traced};
+
 const BINDING: Binding = [1; 32];
+/// What of the state directory the faults strike.
+const FILES: [&str; 7] = ["vault.db", "vault.db-wal", "vault.db.new", "vault.db-wal.new", "ballast", "lock", ""];
 /// How often the probe rotates.
 const ROTATIONS: u64 = 12;
-/// Where the probe finds its vault.
-const PROBE: &str = "TOKENKEEPER_VAULT_PROBE";
-
 /// A directory on a small file system of its own, to be filled. Without it the test makes a tmpfs in a namespace;
 /// `scripts` that may mount give it an ext4.
 const FULL_DISK: &str = "TOKENKEEPER_FULL_DISK";
-
-/// Storage calls that reach the vault's files.
-const CALLS: [&str; 9] =
-    ["openat", "pwrite64", "write", "pread64", "fdatasync", "fsync", "ftruncate", "rename", "unlink"];
 
 #[test]
 fn every_storage_fault_leaves_the_last_durable_login() {
@@ -36,17 +35,18 @@ fn every_storage_fault_leaves_the_last_durable_login() {
     }
     let long = std::env::var_os("TOKENKEEPER_LONG").is_some();
     let mut runs = BTreeMap::<&str, u32>::new();
-    let profile = profile();
+    let home = vault();
+    let (said, trace) = traced(home.path(), "rotates");
+    assert_eq!(last(&said, "saved"), Some(1 + ROTATIONS), "{said}");
+    let profile = profile(&trace);
     for (call, count) in &profile {
         let step = if long { 1 } else { count.div_ceil(3) };
         for nth in (1..=*count).step_by(step) {
-            for fault in ["error=EIO", "error=ENOSPC", "error=EROFS", "error=EINTR", "signal=KILL"] {
-                // A call that is always interrupted is no disk.
-                let lasting: &[&str] =
-                    if matches!(fault, "error=EIO" | "error=ENOSPC" | "error=EROFS") { &["", "+"] } else { &[""] };
-                for lasting in lasting {
+            for fault in FAULTS {
+                for lasting in lasting(fault) {
                     let home = vault();
-                    let said = probe(home.path(), &format!("{call}:{fault}:when={nth}{lasting}"));
+                    let strace = strace_at(home.path(), &FILES, &format!("{call}:{fault}:when={nth}{lasting}"));
+                    let said = run(strace, home.path(), "rotates");
                     let case = format!("{call} {fault} from {nth}{lasting}: {said}");
                     judge(home.path(), &said, &case);
                     *runs.entry(fault).or_default() += 1;
@@ -110,7 +110,7 @@ fn one_commit_takes_at_most_two_syncs() {
         return skip();
     }
     let home = vault();
-    let (said, trace) = traced(home.path());
+    let (said, trace) = traced(home.path(), "rotates");
     assert_eq!(last(&said, "saved"), Some(1 + ROTATIONS), "{said}");
     // Marks on standard output stand in the trace beside the syncs.
     let mut syncs = None;
@@ -185,7 +185,7 @@ fn write_until_full(path: &Path) -> u64 {
 /// Not a test of its own: what strace runs.
 #[tokio::test]
 async fn probe_that_rekeys() {
-    let Some(home) = std::env::var_os(PROBE).map(PathBuf::from) else { return };
+    let Some(home) = probe::home() else { return };
     let Ok(vault) = Vault::open(&home.join("state"), Some(&home.join("run"))) else { return };
     if vault.unlock(Opener::default()).await.is_ok() {
         say(&format!("added: {:?}", vault.add_slot(SlotKind::Insecure, Opener::default()).await));
@@ -199,7 +199,7 @@ async fn probe_that_rekeys() {
 /// Not a test of its own: what strace runs.
 #[tokio::test]
 async fn probe_that_rotates() {
-    let Some(home) = std::env::var_os(PROBE).map(PathBuf::from) else { return };
+    let Some(home) = probe::home() else { return };
     let vault = match Vault::open(&home.join("state"), Some(&home.join("run"))) {
         Ok(vault) => vault,
         Err(why) => return say(&format!("not opened: {why}")),
@@ -271,66 +271,6 @@ fn judge(home: &Path, said: &str, case: &str) {
     });
 }
 
-/// How often a run without faults makes each call on the vault's files, by its busiest thread.
-fn profile() -> BTreeMap<&'static str, usize> {
-    let home = vault();
-    let (said, trace) = traced(home.path());
-    assert_eq!(last(&said, "saved"), Some(1 + ROTATIONS), "{said}");
-    let mut counts = BTreeMap::<(&str, &str), usize>::new();
-    for line in trace.lines().filter(|line| line.contains(".db") || line.contains("/state/") || line.contains("/run/"))
-    {
-        let Some((thread, rest)) = line.split_once(' ') else { continue };
-        let Some(call) = CALLS.into_iter().find(|call| rest.trim_start().starts_with(&format!("{call}("))) else {
-            continue;
-        };
-        *counts.entry((thread, call)).or_default() += 1;
-    }
-    let mut most = BTreeMap::new();
-    for ((_, call), count) in counts {
-        let entry = most.entry(call).or_insert(0);
-        *entry = count.max(*entry);
-    }
-    most
-}
-
-/// Runs the probe with a fault injected into calls on the vault's files.
-fn probe(home: &Path, fault: &str) -> String {
-    let mut strace = strace(&[fault]);
-    for name in ["vault.db", "vault.db-wal", "vault.db.new", "vault.db-wal.new", "ballast", "lock", ""] {
-        strace.arg("-P").arg(home.join("state").join(name));
-    }
-    run(strace, home, "rotates")
-}
-
-fn strace(faults: &[&str]) -> Command {
-    let mut strace = Command::new("strace");
-    strace.args(["-f", "-qq", "-o", "/dev/null"]);
-    for fault in faults {
-        strace.args(["-e", &format!("inject={fault}")]);
-    }
-    strace
-}
-
-fn traced(home: &Path) -> (String, String) {
-    let trace = home.join("trace");
-    let mut strace = strace(&[]);
-    strace.args(["-y", "-e", "trace=/sync,openat,pwrite64,write,pread64,ftruncate,rename,unlink", "-o"]).arg(&trace);
-    let said = run(strace, home, "rotates");
-    (said, std::fs::read_to_string(trace).expect("a trace"))
-}
-
-/// Runs the probe that does this under strace; gives what it said.
-fn run(mut strace: Command, home: &Path, does: &str) -> String {
-    let output = strace
-        .arg(std::env::current_exe().expect("this test"))
-        .args(["--exact", &format!("probe_that_{does}"), "--nocapture", "--test-threads=1"])
-        .env(PROBE, home)
-        .stderr(Stdio::null())
-        .output()
-        .expect("strace runs");
-    String::from_utf8(output.stdout).expect("text")
-}
-
 /// The number in the last line that begins with this word.
 fn last(said: &str, word: &str) -> Option<u64> {
     let of = |line: &str| line.strip_prefix(word)?.trim().split(':').next()?.parse().ok();
@@ -359,29 +299,9 @@ fn work() -> AccountName {
     "work".parse().expect("a good name")
 }
 
-fn block_on(work: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(work);
-}
-
-/// One whole line in one write, so that it stands whole in the output of a killed process.
-fn say(line: &str) {
-    let mut out = std::io::stdout().lock();
-    out.write_all(format!("{line}\n").as_bytes()).expect("standard output");
-    out.flush().expect("standard output");
-}
-
 fn report(profile: &BTreeMap<&str, usize>, runs: &BTreeMap<&str, u32>) {
     let mut text = String::from("storage calls of a run:");
     profile.iter().for_each(|(call, count)| write!(text, " {call} {count}").expect("a string"));
     write!(text, "; runs with faults, none of which lost a login: {}", runs.values().sum::<u32>()).expect("a string");
     say(&text);
-}
-
-fn has_strace() -> bool {
-    Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok_and(|status| status.success())
-}
-
-fn skip() {
-    say("skipped: strace is not installed or may not trace here");
 }
