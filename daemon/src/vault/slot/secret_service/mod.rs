@@ -8,6 +8,7 @@ mod service;
 mod session;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
@@ -22,6 +23,11 @@ pub(super) struct SecretService;
 
 /// What the person sees in the keyring's window.
 const LABEL: &str = "tokenkeeper vault key";
+
+/// A keyring says that it is open before everything in it is there (seen with KeePassXC 2.7.4): it is looked into again so
+/// often, and after so long.
+const LOOKS: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(500);
 
 impl Slot for SecretService {
     fn enrol<'a>(&'a self, of: Of<'a>, opener: &'a Opener) -> BoxFuture<'a, Result<String, SlotError>> {
@@ -39,7 +45,14 @@ impl Slot for SecretService {
     fn secret<'a>(&'a self, of: Of<'a>, opener: &'a Opener) -> BoxFuture<'a, Result<Secret, SlotError>> {
         Box::pin(async move {
             let service = Service::connect(opener).await?;
-            let secret = service.read(&attributes(of.vault)).await?;
+            let mut secret = service.read(&attributes(of.vault)).await?;
+            for _ in 0..LOOKS {
+                if secret.is_some() {
+                    break;
+                }
+                tokio::time::sleep(PAUSE).await;
+                secret = service.read(&attributes(of.vault)).await?;
+            }
             service.close().await;
             secret.ok_or_else(|| {
                 SlotError::Temporary("the Secret Service holds no key of this vault: is its keyring there?".into())
