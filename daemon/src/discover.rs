@@ -10,7 +10,7 @@ use url::Url;
 use crate::account::DiscoveryFailed;
 use crate::http::Http;
 use crate::oauth::metadata::{self, DiscoveryProblem};
-use crate::oauth::{Fault, Metadata, keys};
+use crate::oauth::{Fault, Metadata, documents, keys};
 
 pub use resource::resource;
 
@@ -30,7 +30,7 @@ pub async fn discover(http: &Http, definition: &Definition) -> Result<Metadata, 
         tokio::join!(keys_at(http, metadata.jwks_uri.as_ref()), read_further(http, definition, &metadata, unread));
     let had_keys = metadata.jwks_uri.is_some();
     for more in further {
-        metadata = metadata::filled(metadata, more);
+        metadata = documents::filled(metadata, more);
     }
     metadata.keys = if had_keys { keys } else { keys_at(http, metadata.jwks_uri.as_ref()).await };
     Ok(metadata)
@@ -46,14 +46,14 @@ async fn read_further(http: &Http, definition: &Definition, found: &Metadata, un
     let mut further = Vec::new();
     let mut all = found.clone();
     for address in unread {
-        if !metadata::lacks(&all, definition) {
+        if !documents::lacks(&all, definition) {
             break;
         }
         let Ok(response) = http.send(metadata::request(&address), FURTHER).await else { break };
         let issuer = found.issuer.as_deref().unwrap_or_default();
         match metadata::read(definition, issuer, &response) {
             Ok(more) if more.issuer == found.issuer => {
-                all = metadata::filled(all, more.clone());
+                all = documents::filled(all, more.clone());
                 further.push(more);
             }
             Ok(_) | Err(_) => {}

@@ -12,7 +12,7 @@ use super::input::{Entropy, LoginOptions, RequestId};
 use super::machine::{Account, Server, Turn};
 use super::redeem::Brought;
 use super::schedule;
-use crate::oauth::{Metadata, metadata};
+use crate::oauth::{Metadata, documents};
 use crate::secret::Secret;
 use crate::time::{Boot, Now};
 
@@ -198,7 +198,7 @@ impl Login {
 
 /// The definition's scopes as far as this server takes them and the login's own, none twice.
 pub(super) fn login_scopes(definition: &Definition, metadata: &Metadata, more: &[String]) -> Vec<String> {
-    let mut scopes: Vec<String> = metadata::askable(definition, metadata).cloned().collect();
+    let mut scopes: Vec<String> = documents::askable(definition, metadata).cloned().collect();
     for scope in more {
         if !scopes.contains(scope) {
             scopes.push(scope.clone());

@@ -237,38 +237,6 @@ fn what_the_server_writes_is_quoted_fit_to_show() {
     assert!(!why.chars().any(|c| c.is_control() || c == '\u{202e}'), "{why:?}");
 }
 
-#[test]
-fn what_is_missing_is_what_the_flow_needs() {
-    let flowing = |flow| Definition { flow, ..definition() };
-    let complete = read_document(&with("revocation_endpoint", json!("https://as.example/revoke"))).expect("good");
-    assert!(!lacks(&complete, &flowing(Flow::Browser)));
-    assert!(lacks(&complete, &flowing(Flow::Device)));
-    assert!(lacks(&complete, &flowing(Flow::Auto)));
-    let mut bare = complete.clone();
-    bare.revocation_endpoint = None;
-    assert!(lacks(&bare, &flowing(Flow::Browser)));
-    assert!(!lacks(&bare, &flowing(Flow::ClientCredentials)), "there is no refresh token to revoke");
-    let mut unverified = complete;
-    unverified.jwks_uri = None;
-    assert!(lacks(&unverified, &flowing(Flow::Browser)));
-    assert!(!lacks(&unverified, &Definition { scopes: vec!["read".into()], ..definition() }));
-}
-
-#[test]
-fn offline_access_is_assumed_only_where_the_server_does_not_list_its_scopes_without_it() {
-    let asked = |assumed: bool, listed: Option<&[&str]>| {
-        let definition = Definition { scopes_are_assumed: assumed, ..definition() };
-        let scopes_supported = listed.map(|listed| listed.iter().map(|scope| (*scope).to_owned()).collect());
-        let metadata = Metadata { scopes_supported, ..Metadata::default() };
-        askable(&definition, &metadata).cloned().collect::<Vec<_>>().join(" ")
-    };
-    assert_eq!(asked(true, Some(&["openid", "read"])), "openid");
-    assert_eq!(asked(true, Some(&["openid", "offline_access"])), "openid offline_access");
-    assert_eq!(asked(true, Some(&[])), "openid offline_access", "an empty list says nothing");
-    assert_eq!(asked(true, None), "openid offline_access");
-    assert_eq!(asked(false, Some(&["openid"])), "openid offline_access", "what a person wrote is asked for");
-}
-
 /// A25: the endpoints for clients with a certificate (RFC 8705 §5) are not those of this one.
 #[test]
 fn mtls_aliases_leave_the_ordinary_endpoints_in_use() {

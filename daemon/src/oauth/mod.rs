@@ -5,6 +5,7 @@
 
 mod wire;
 
+pub mod documents;
 mod issuer;
 pub mod metadata;
 
