@@ -35,9 +35,7 @@ async fn live(make: Make, said: &[&str], why: &str) {
     }
     let provider = Provider::start(make).await;
     let mut world = World::new().await;
-    let words: Vec<_> = said.iter().map(|word| word.replace("{issuer}", provider.issuer())).collect();
-    let words: Vec<_> = words.iter().map(String::as_str).collect();
-    provider.add(&world, &words, &pictures(make)).await;
+    provider.add(&world, said, &pictures(make)).await;
 
     let first = world.token("work").await.expect("signed in");
     assert_eq!(provider.userinfo(first.as_str()).await, 200);

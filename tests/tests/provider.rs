@@ -146,7 +146,6 @@ async fn sweep(make: Make) -> Option<Sweep> {
 async fn add(world: &World, make: Make, provider: &Provider, name: &str) {
     let mut words = vec!["--client-id", "desktop"];
     if make == Make::DjangoOauthToolkit {
-        // Its metadata do not tell this; that it knows no `offline_access`, and how to revoke, they do, in two documents.
         words.extend(["--set", "replay_window=\"30s\""]);
     }
     provider.add(world, &words, &pictures(name)).await;
