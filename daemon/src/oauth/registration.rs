@@ -168,8 +168,11 @@ pub fn read_deletion(sent: &Sent, host: &str) -> Result<(), String> {
 }
 
 fn common(metadata: &Metadata) -> serde_json::Value {
-    let listed = metadata.token_endpoint_auth_methods_supported.as_deref().unwrap_or_default();
-    let has = |method: &str| listed.iter().any(|listed| listed == method);
+    let listed = metadata.token_endpoint_auth_methods_supported.as_deref();
+    // Silence means Basic (RFC 8414 §2): oidc-provider-mock registers a public client and then refuses it.
+    let has = |method: &str| {
+        listed.map_or(method == "client_secret_basic", |listed| listed.iter().any(|listed| listed == method))
+    };
     let method = ["client_secret_basic", "client_secret_post"].into_iter().find(|method| !has("none") && has(method));
     serde_json::json!({
         "client_name": "tokenkeeper",

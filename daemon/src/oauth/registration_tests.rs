@@ -78,7 +78,8 @@ fn a_native_public_client_is_asked_for() {
     let (redirect, scopes) = (redirect(), scopes());
     let wish = Wish { redirect: &redirect, scopes: &scopes };
     let endpoint = url("https://as.example/reg");
-    let asked = request(&endpoint, &metadata(), &wish);
+    let metadata = Metadata { token_endpoint_auth_methods_supported: Some(vec!["none".to_owned()]), ..metadata() };
+    let asked = request(&endpoint, &metadata, &wish);
     assert_eq!((asked.method().as_str(), asked.uri().path()), ("POST", "/reg"));
     assert_eq!(asked.headers()[header::CONTENT_TYPE], "application/json");
     assert_eq!(
@@ -94,7 +95,7 @@ fn a_native_public_client_is_asked_for() {
         })
     );
     let device = url("https://as.example/device");
-    let both = Metadata { device_authorization_endpoint: Some(device.clone()), ..metadata() };
+    let both = Metadata { device_authorization_endpoint: Some(device.clone()), ..metadata };
     assert_eq!(document(&request(&endpoint, &both, &wish))["grant_types"][1], DEVICE);
     let alone = Metadata { authorization_endpoint: None, ..both.clone() };
     let asked = document(&request(&endpoint, &alone, &wish));
@@ -111,7 +112,7 @@ fn a_server_without_public_clients_is_asked_for_another_kind() {
     let (redirect, scopes) = (redirect(), scopes());
     let wish = Wish { redirect: &redirect, scopes: &scopes };
     for (listed, method) in [
-        (None, "none"),
+        (None, "client_secret_basic"),
         (Some(vec![]), "none"),
         (Some(vec!["none", "client_secret_basic"]), "none"),
         (Some(vec!["client_secret_post", "client_secret_basic"]), "client_secret_basic"),
