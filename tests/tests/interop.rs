@@ -17,14 +17,27 @@ use tokenkeeper_tests::world::{World, claims};
 /// What servers tell of a refresh.
 const REFRESH: &str = "token.refresh_token";
 
+/// A34: found, registered, signed in, from the address alone.
 #[tokio::test]
 async fn a_life_at_oidc_provider() {
-    live(Make::OidcProvider, &["--client-id", "desktop"], "registration is closed there").await;
+    live(Make::OidcProvider, &[], "").await;
 }
 
 #[tokio::test]
 async fn a_life_at_django_oauth_toolkit() {
     live(Make::DjangoOauthToolkit, &["--client-id", "desktop"], "it has no registration").await;
+}
+
+/// A34: the same at a server that compares redirect addresses to the port.
+#[tokio::test]
+async fn a_life_at_canaille() {
+    live(Make::Canaille, &[], "").await;
+}
+
+/// A34: the same at a server that has no public clients and does not say so.
+#[tokio::test]
+async fn a_life_at_oidc_provider_mock() {
+    live(Make::OidcProviderMock, &[], "").await;
 }
 
 /// Adds, uses, refreshes, kills, refreshes, leaves; then comes again and shows the server a spent token. `said` is what
