@@ -51,6 +51,7 @@ fn pauses(ledger: &Ledger) -> Vec<u64> {
     polls.windows(2).map(|pair| pair[1].at_ms + 1 - answered_at(pair[0].exchange)).collect()
 }
 
+/// S17: a second pair would have been given.
 #[tokio::test]
 async fn a_code_typed_elsewhere_signs_in_and_nobody_polls_after_that() {
     let idp = Idp::start(Settings { device_second_pair: true, ..patient() }).await;

@@ -62,6 +62,7 @@ fn pkce_is_sent_to_servers_that_do_not_mention_it() {
     assert_eq!(value(&plain(&definition(), &metadata), "code_challenge_method"), Some("S256"));
 }
 
+/// S12: a server refuses it without.
 #[test]
 fn a_nonce_goes_with_openid_only() {
     let query = made(&definition(), &metadata(), &["mail"], None, None);
@@ -118,6 +119,7 @@ fn a_nonce_is_not_smuggled_in_without_openid() {
     assert_eq!(value(&made(&definition, &metadata(), &["mail"], None, None), "nonce"), None);
 }
 
+/// S11: `consent` where offline access is asked for and nobody said otherwise.
 #[test]
 fn prompt_is_the_asks_then_the_definitions_then_consent() {
     let mut definition = definition();

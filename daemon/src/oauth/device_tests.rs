@@ -67,6 +67,7 @@ fn what_is_to_be_shown_is_read() {
     assert_eq!((authorization.expires_in.as_secs(), authorization.interval.as_secs()), (900, 7));
 }
 
+/// S17: no interval is five seconds.
 #[test]
 fn what_is_missing_has_a_default_and_what_is_hostile_is_left_out() {
     let google = r#"{"device_code":"dc","user_code":"A\u0007B","verification_url":"https://www.google.com/device"}"#;
