@@ -23,6 +23,7 @@ struct Vectors {
     tokens: Vec<Tokens>,
     client_secrets: Vec<ClientSecret>,
     revocations: Vec<Revocations>,
+    registrations: Vec<Registered>,
     meta: Meta,
     slots: Vec<GoodSlot>,
     passphrase: Passphrase,
@@ -70,6 +71,14 @@ struct ClientSecret {
     why: String,
     row: RowText,
     length: usize,
+}
+
+#[derive(Deserialize)]
+struct Registered {
+    why: String,
+    row: RowText,
+    client_id: String,
+    token: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -206,6 +215,12 @@ fn the_records_that_the_format_describes_are_read() {
         let secret = sealer.open_client_secret(of, &good.row.row()).expect(&good.why);
         assert_eq!(secret.len(), good.length, "{}", good.why);
     }
+    for good in &vectors.registrations {
+        let kept = sealer.open_registration(of, &good.row.row()).expect(&good.why);
+        assert_eq!(kept.client_id, good.client_id, "{}", good.why);
+        let token = kept.management.map(|management| management.token.reveal_str().expect("text").to_owned());
+        assert_eq!(token, good.token, "{}", good.why);
+    }
     for good in &vectors.revocations {
         let all = sealer.open_revocations(of, &good.row.row()).expect(&good.why);
         let text = |secret: &Secret| secret.reveal_str().expect("text").to_owned();
@@ -251,6 +266,7 @@ fn every_bad_record_is_refused_with_its_own_error() {
         let refused = match row.kind {
             Kind::Tokens => sealer.open_tokens(of, &row).err(),
             Kind::Revocations => sealer.open_revocations(of, &row).err(),
+            Kind::Registration => sealer.open_registration(of, &row).err(),
             _ => sealer.open_grant(of, &row).err(),
         };
         assert_eq!(said(refused), bad.error, "{}", bad.why);
@@ -288,11 +304,11 @@ async fn every_bad_slot_is_refused_with_its_own_error() {
 fn there_are_as_many_vectors_as_the_format_promises() {
     let vectors = vectors();
     let good = vectors.grants.len() + 1 + vectors.tokens.len() + vectors.client_secrets.len() + 1;
-    let good = good + vectors.revocations.len();
+    let good = good + vectors.revocations.len() + vectors.registrations.len();
     let good = good + vectors.bindings.len() + vectors.slots.len() + 1 + vectors.sinks.len();
     let bad = vectors.bad_rows.len() + vectors.bad_refresh_tokens.len() + vectors.bad_metas.len();
     let bad = bad + vectors.bad_slots.len() + vectors.bad_sinks.len();
-    assert_eq!((good, bad), (28, 97));
+    assert_eq!((good, bad), (30, 102));
 }
 
 fn said<E: std::fmt::Display>(refused: Option<E>) -> String {

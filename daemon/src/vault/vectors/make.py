@@ -93,6 +93,8 @@ REVOCATION = {
     "client_secret_file": None, "private_key_file": None, "private_key_id": None, "assertion_audience": "issuer",
 }
 
+REGISTRATION = {"client_id": "c-1", "issuer": "https://as.example", "secret_expires_at": 1800000000, "client_uri": "https://as.example/reg/c-1"}
+
 
 def token(n, generation, secret, account="work", binding=BINDING, version=1):
     sealed = seal(KEY, nonce(n), aad("refresh-token", account, generation, 0, binding), secret)
@@ -183,6 +185,11 @@ def bad_tokens(why, error, *body):
     return bad_row(why, error, "tokens", record(9, "tokens", "work", 7, BINDING, parts(*body)))
 
 
+def bad_registration(why, error, *body):
+    sealed = record(9, "registration", "work", 0, ZEROS, parts(*body))
+    return bad_row(why, error, "registration", sealed, generation=0, binding=ZEROS)
+
+
 def bad_revocations(why, error, *body):
     sealed = record(9, "revocations", "work", 0, ZEROS, parts(*body))
     return bad_row(why, error, "revocations", sealed, generation=0, binding=ZEROS)
@@ -240,6 +247,11 @@ print(json.dumps({
         good_row("two, one with a client secret", 22, "revocations", 0,
                  parts(text(REVOCATION), b"rt-7", b"cs-1", text({"at": 1, "client_id": "cli"}), b"rt-9", b""),
                  {"tokens": ["rt-7", "rt-9"], "secrets": ["cs-1", None]}, ZEROS),
+    ],
+    "registrations": [
+        good_row("all of it", 23, "registration", 0, parts(text(REGISTRATION), b"rat-1"), {"client_id": "c-1", "token": "rat-1"}, ZEROS),
+        good_row("nothing to end it with", 24, "registration", 0, parts(text({"client_id": "c-2", "issuer": "https://as.example"}), b""),
+                 {"client_id": "c-2", "token": None}, ZEROS),
     ],
     "meta": {"blob": meta(8, META).hex(), "machine_id": MACHINE.decode()},
     "slots": [
@@ -302,6 +314,11 @@ print(json.dumps({
         bad_tokens("a token without its text", TEXT, b"at-7", text(ACCESS)),
         bad_tokens("text that is not UTF-8", TEXT, b"{\"kind\":\"\xff\"}", b"x"),
         bad_tokens("an expiry with a boot id of 15 bytes", TEXT, text({**ACCESS, "expiry": {**ACCESS["expiry"], "boot_id": list(range(15))}}), b"x"),
+        bad_registration("a text without its token", PART, text(REGISTRATION)),
+        bad_registration("an address and no token for it", NO_TOKEN, text(REGISTRATION), b""),
+        bad_registration("a token and no address for it", NO_TOKEN, text({**REGISTRATION, "client_uri": None}), b"rat-1"),
+        bad_registration("an address that is none", TEXT, text({**REGISTRATION, "client_uri": "reg/c-1"}), b"rat-1"),
+        bad_registration("something behind the token", REST, text(REGISTRATION), b"rat-1", b""),
         bad_revocations("a text without its token", NO_TOKEN, text(REVOCATION)),
         bad_revocations("a token without room for a secret", PART, text(REVOCATION), b"rt-7"),
         bad_revocations("a revocation that is a number", TEXT, b"7", b"rt-7", b""),
