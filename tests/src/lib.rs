@@ -4,6 +4,7 @@
 pub mod bus;
 pub mod clock;
 pub mod idp;
+pub mod keepassxc;
 pub mod keeper;
 pub mod keyring;
 pub mod person;

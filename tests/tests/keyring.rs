@@ -2,17 +2,11 @@
 //! state and the remedy are the right ones.
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
-use std::process::Output;
-use std::time::Duration;
-
 use tokenkeeper::VaultState;
 use tokenkeeper_tests::idp::{Idp, Settings};
-use tokenkeeper_tests::keyring::Keyring;
+use tokenkeeper_tests::keyring::{BOUND, Keyring, refused, state, unlock, why_shut};
 use tokenkeeper_tests::programs;
 use tokenkeeper_tests::world::{World, account, text};
-
-/// No keyring may keep anybody waiting for longer than five seconds; a little is for this machine.
-const BOUND: Duration = Duration::from_secs(8);
 
 /// A vault whose key lies in a keyring, and a signed-in account.
 async fn signed_in(idp: &Idp) -> Option<(World, Keyring)> {
@@ -28,20 +22,6 @@ async fn signed_in(idp: &Idp) -> Option<(World, Keyring)> {
     world.start_keeper().await;
     world.sign_in("work").await;
     Some((world, keyring))
-}
-
-async fn unlock(world: &World) -> Output {
-    tokio::time::timeout(BOUND, world.run("tokenkeeper", &["unlock"])).await.expect("nothing hangs")
-}
-
-async fn state(world: &World) -> VaultState {
-    world.client().await.vault().state().await.expect("the keeper answers")
-}
-
-/// Refused with exit code 5, in these words.
-fn refused(output: &Output, words: &str) {
-    assert_eq!(output.status.code(), Some(5), "{}", text(output).1);
-    assert!(text(output).1.contains(words), "{}", text(output).1);
 }
 
 #[tokio::test]
@@ -68,8 +48,7 @@ async fn a_keeper_that_was_there_before_the_keyring_opens_its_vault_when_it_come
     keyring.kill().await;
     world.start_keeper().await;
     assert_eq!(state(&world).await, VaultState::Locked);
-    let slots = world.client().await.vault().slots().await.expect("the keeper answers");
-    assert_eq!(slots[0].error, "no Secret Service runs on this bus");
+    assert_eq!(why_shut(&world).await, "no Secret Service runs on this bus");
 
     let _keyring = Keyring::start(&world).await;
     world.until("work", |status| status.state == tokenkeeper::AccountState::Ready).await;
@@ -100,8 +79,7 @@ async fn a_locked_keyring_is_said_and_the_vault_opens_with_it() {
     world.account("work").await.refresh().await.expect("an open vault needs no keyring");
     world.kill_and_restart().await;
     assert_eq!(state(&world).await, VaultState::Locked);
-    let slots = world.client().await.vault().slots().await.expect("the keeper answers");
-    assert_eq!(slots[0].error, "the keyring is locked");
+    assert_eq!(why_shut(&world).await, "the keyring is locked");
     // There is nothing that could show a prompt here: even a person is not kept waiting.
     assert_eq!(unlock(&world).await.status.code(), Some(5));
 
