@@ -26,6 +26,8 @@ pub(crate) struct Wish {
     pub(crate) flow: Option<FlowWord>,
     pub(crate) no_browser: bool,
     pub(crate) scopes: Vec<String>,
+    pub(crate) acr: Vec<String>,
+    pub(crate) max_age: Option<Duration>,
     pub(crate) retry: bool,
     pub(crate) adopt: bool,
     /// Sign in with this refresh token instead.
@@ -38,8 +40,9 @@ pub(crate) struct Wish {
 /// Why it did not work, or that the person gave up.
 pub(crate) async fn run(args: Login) -> Result<(), Fault> {
     let keeper = link::keeper().await?;
-    let Login { name, flow, no_browser, scopes, retry, adopt } = args;
-    sign_in(&keeper, name.as_str(), Wish { flow, no_browser, scopes, retry, adopt, refresh_token: None }).await
+    let Login { name, flow, no_browser, scopes, acr, max_age, retry, adopt } = args;
+    let wish = Wish { flow, no_browser, scopes, acr, max_age, retry, adopt, refresh_token: None };
+    sign_in(&keeper, name.as_str(), wish).await
 }
 
 /// Signs in and says who did.
@@ -80,6 +83,10 @@ pub(crate) async fn sign_in(keeper: &Keeper, name: &str, wish: Wish) -> Result<(
 async fn begin(account: &Account, wish: &Wish) -> Result<tokenkeeper::Login, Error> {
     let options = || {
         let mut options = wish.scopes.iter().fold(LoginOptions::new(), |options, scope| options.scope(scope));
+        options = wish.acr.iter().fold(options, LoginOptions::acr);
+        if let Some(age) = wish.max_age {
+            options = options.max_age(age);
+        }
         if wish.retry {
             options = options.retry();
         }

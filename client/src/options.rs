@@ -153,6 +153,8 @@ pub struct LoginOptions {
     scopes: Vec<String>,
     login_hint: Option<String>,
     prompt: Option<String>,
+    acr_values: Option<String>,
+    max_age: Option<u32>,
     retry: bool,
     adopt: bool,
 }
@@ -193,6 +195,25 @@ impl LoginOptions {
         self
     }
 
+    /// How the person shall sign in, in order of preference: what an API's 401 `insufficient_user_authentication` names
+    /// (RFC 9470). May be called more than once.
+    #[must_use]
+    pub fn acr(mut self, acr: impl AsRef<str>) -> Self {
+        let values = self.acr_values.get_or_insert_default();
+        if !values.is_empty() {
+            values.push(' ');
+        }
+        values.push_str(acr.as_ref());
+        self
+    }
+
+    /// The longest time since the person signed in (RFC 9470).
+    #[must_use]
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = Some(u32::try_from(age.as_secs()).unwrap_or(u32::MAX));
+        self
+    }
+
     /// Try the sealed old refresh token once more instead of signing in.
     #[must_use]
     pub fn retry(mut self) -> Self {
@@ -213,6 +234,7 @@ impl LoginOptions {
             (key::login::FLOW, &self.flow),
             (key::login::LOGIN_HINT, &self.login_hint),
             (key::login::PROMPT, &self.prompt),
+            (key::login::ACR_VALUES, &self.acr_values),
         ];
         for (name, text) in texts {
             if let Some(text) = text {
@@ -221,6 +243,9 @@ impl LoginOptions {
         }
         if !self.scopes.is_empty() {
             options.insert(key::login::SCOPES, Variant::from(&self.scopes));
+        }
+        if let Some(age) = self.max_age {
+            options.insert(key::login::MAX_AGE, Variant::from(age));
         }
         for (name, flag) in [(key::login::RETRY, self.retry), (key::login::ADOPT, self.adopt)] {
             if flag {

@@ -55,6 +55,8 @@ pub struct AccountStatus {
     pub refresh_at: u64,
     /// When the login itself ends.
     pub login_ends_at: u64,
+    /// What was granted in detail, the JSON of RFC 9396; empty = nothing.
+    pub authorization_details: String,
     /// What went wrong last: error name without its prefix, and a sentence; `None` = all is well.
     pub last_error: Option<(String, String)>,
 }
@@ -126,6 +128,7 @@ impl AccountStatus {
             expires_at: number("ExpiresAt"),
             refresh_at: number("RefreshAt"),
             login_ends_at: number("LoginEndsAt"),
+            authorization_details: text("AuthorizationDetails"),
             last_error,
         }
     }

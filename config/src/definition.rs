@@ -50,6 +50,8 @@ pub struct Definition {
     pub resources: Vec<String>,
     /// Whether tokens that the login does not give are got by exchanging its access token (RFC 8693).
     pub token_exchange: bool,
+    /// What is asked for in detail, a JSON array (RFC 9396 §2).
+    pub authorization_details: Option<String>,
     /// Auth0's `organization`.
     pub organization: Option<String>,
     /// How a person signs in.
@@ -112,6 +114,7 @@ impl Definition {
             audiences: Vec::new(),
             resources: Vec::new(),
             token_exchange: false,
+            authorization_details: None,
             organization: None,
             flow: Flow::Auto,
             redirect: Redirect { host: "127.0.0.1".to_owned(), ports: Vec::new(), path: None },

@@ -6,10 +6,11 @@ use std::time::Duration;
 use crate::definition::{
     AssertionAudience, ClientAuth, Flow, Rotation, ScopeNarrowing, Switch, TokenFile, TokenFormat, TokenKind,
 };
+use crate::details::Details;
 use crate::fault::Fault;
 use crate::params::Params;
 use crate::table::{Found, Item, Read, Table};
-use crate::value::{Domain, Domains, LoopbackHost, Ports, RedirectPath, Scopes, Separator};
+use crate::value::{Bound, Domain, Domains, LoopbackHost, Ports, RedirectPath, Scopes, Separator};
 
 /// Every key that `[account.NAME]` may have, in the order of the documentation.
 pub fn account_keys() -> &'static [&'static str] {
@@ -61,6 +62,7 @@ keys! {
     resource: String,
     resources: Vec<String>,
     token_exchange: bool,
+    authorization_details: Details,
     organization: String,
     flow: Flow,
     redirect_host: LoopbackHost,
@@ -68,7 +70,7 @@ keys! {
     redirect_path: RedirectPath,
     authorize_params: Params,
     token_params: Params,
-    dpop: Switch,
+    dpop: Bound,
     par: Switch,
     rotation: Rotation,
     replay_window: Duration,

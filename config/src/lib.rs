@@ -6,6 +6,7 @@
 mod address;
 mod define;
 mod definition;
+mod details;
 mod fault;
 mod keeper;
 mod keys;

@@ -69,6 +69,11 @@ impl<'r> Item<'r> {
         Ok(text)
     }
 
+    /// As it was written, for values whose shape is not ours.
+    pub(crate) fn raw(&self) -> &'r DeValue<'r> {
+        self.value.get_ref()
+    }
+
     pub(crate) fn boolean(&self) -> Result<bool, Fault> {
         let DeValue::Boolean(value) = self.value.get_ref() else { return Err(self.wrong_type("true or false")) };
         Ok(*value)

@@ -185,6 +185,7 @@ fn every_key_is_understood() {
         audiences = ["two"]
         resource = "https://a.example"
         resources = ["https://b.example", "https://a.example"]
+        authorization_details = [{ type = "payment", amount = 0x10, rate = 0.5, to = ["ada"], by = { card = true } }]
         organization = "org"
         flow = "device"
         redirect_host = "[::1]"
@@ -216,6 +217,8 @@ fn every_key_is_understood() {
     assert_eq!(work.client_auth, Some(ClientAuth::BasicRaw));
     assert_eq!((work.scopes, work.scope_separator), (vec!["a".to_owned(), "b".to_owned()], ','));
     assert_eq!(work.resources, ["https://a.example", "https://b.example"]);
+    let details = r#"[{"amount":16,"by":{"card":true},"rate":0.5,"to":["ada"],"type":"payment"}]"#;
+    assert_eq!(work.authorization_details.as_deref(), Some(details));
     assert_eq!(work.redirect.uris(), ["http://[::1]:8400/cb", "http://[::1]:8401/cb"]);
     assert_eq!((work.dpop, work.par), (Switch::Auto, Switch::Off));
     assert_eq!((work.rotation, work.replay_window), (Rotation::Rotating, Some(Duration::from_secs(30))));

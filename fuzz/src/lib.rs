@@ -374,6 +374,7 @@ fn definition() -> Definition {
         audiences: Vec::new(),
         resources: Vec::new(),
         token_exchange: false,
+        authorization_details: None,
         organization: None,
         flow: Flow::Browser,
         redirect: Redirect { host: "127.0.0.1".to_owned(), ports: Vec::new(), path: None },

@@ -1,6 +1,7 @@
 //! Commands that make, sign in to and end an account.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
 use tokenkeeper_config::AccountName;
@@ -79,6 +80,7 @@ pub(crate) struct Add {
 #[derive(Args)]
 #[command(after_help = "Examples:
   tokenkeeper login work
+  tokenkeeper login work --acr phr --max-age 5m    # as an API's 401 asked for: RFC 9470
   tokenkeeper login work --no-browser    # prints the address; over SSH, paste back where the browser ended")]
 pub(crate) struct Login {
     /// The account
@@ -93,6 +95,12 @@ pub(crate) struct Login {
     /// Ask for this scope too (may be given several times)
     #[arg(long = "scope", value_name = "SCOPE")]
     pub(crate) scopes: Vec<String>,
+    /// How to sign in, in the server's words, in order of preference (may be given several times)
+    #[arg(long = "acr", value_name = "ACR")]
+    pub(crate) acr: Vec<String>,
+    /// Sign in again if the last time is longer ago, such as `5m`
+    #[arg(long, value_name = "TIME", value_parser = super::duration)]
+    pub(crate) max_age: Option<Duration>,
     /// Try the login that was given up once more instead of signing in
     #[arg(long)]
     pub(crate) retry: bool,

@@ -287,6 +287,7 @@ mod tests {
             expires_at: 0,
             refresh_at: 0,
             login_ends_at: 0,
+            authorization_details: serde_json::Value::Null,
             generation: 1,
             last_error: Some(error),
         };

@@ -217,6 +217,7 @@ mod tests {
             expires_at: 0,
             refresh_at: 0,
             login_ends_at: 0,
+            authorization_details: serde_json::Value::Null,
             generation: 3,
             last_error: None,
         }
@@ -283,6 +284,7 @@ work       ready           in 42 min      in 37 min     in 29 days
             "expires_at",
             "refresh_at",
             "login_ends_at",
+            "authorization_details",
             "generation",
             "last_error",
         ] {

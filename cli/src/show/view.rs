@@ -44,6 +44,8 @@ pub(crate) struct AccountView {
     pub(crate) expires_at: u64,
     pub(crate) refresh_at: u64,
     pub(crate) login_ends_at: u64,
+    /// The JSON of RFC 9396, as granted; null = nothing.
+    pub(crate) authorization_details: serde_json::Value,
     pub(crate) generation: u64,
     pub(crate) last_error: Option<ErrorView>,
 }
@@ -95,6 +97,7 @@ impl From<AccountStatus> for AccountView {
             expires_at: account.expires_at,
             refresh_at: account.refresh_at,
             login_ends_at: account.login_ends_at,
+            authorization_details: serde_json::from_str(&account.authorization_details).unwrap_or_default(),
             generation: account.generation,
             last_error: account.last_error.map(|(name, message)| ErrorView { name, message }),
         }

@@ -151,6 +151,7 @@ mod tests {
             expires_at: 0,
             refresh_at: 0,
             login_ends_at: 0,
+            authorization_details: serde_json::Value::Null,
             generation,
             last_error: error.map(|name| ErrorView { name: name.into(), message: "why".into() }),
         };

@@ -42,6 +42,10 @@ pub mod login {
     pub const LOGIN_HINT: &str = "login_hint";
     /// `s`: OpenID Connect's `prompt`.
     pub const PROMPT: &str = "prompt";
+    /// `s`: how the person shall sign in, in order of preference (RFC 9470).
+    pub const ACR_VALUES: &str = "acr_values";
+    /// `u`: the longest time since they signed in, in seconds (RFC 9470).
+    pub const MAX_AGE: &str = "max_age";
     /// `b`: try the sealed old token once more.
     pub const RETRY: &str = "retry";
     /// `b`: this machine takes over a copied vault.

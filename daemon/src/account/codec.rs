@@ -1,5 +1,7 @@
 //! Where the lifecycle meets the OAuth codec: ID tokens as evidence of who signed in.
 
+use std::time::Duration;
+
 use tokenkeeper_config::Definition;
 
 use crate::oauth::id_token::{self, Expected, IdTokenProblem};
@@ -17,16 +19,25 @@ pub(super) enum IdProblem {
     Other(String),
 }
 
-/// Checks the ID token of a login; no `nonce` = the flow sends none. `None` = there is no issuer to check it against.
+/// Checks the ID token of a login; `None` = there is no issuer to check it against.
 pub(super) fn id_token_at_login(
     token: &Secret,
-    nonce: Option<&Secret>,
+    login: AtLogin<'_>,
     access_token: &Secret,
     definition: &Definition,
     metadata: &Metadata,
     now: Wall,
 ) -> Result<Option<IdClaims>, IdTokenProblem> {
-    check(token, nonce, access_token, definition, metadata, now)
+    check(token, login, access_token, definition, metadata, now)
+}
+
+/// What a login asked of its ID token.
+#[derive(Default)]
+pub(super) struct AtLogin<'a> {
+    /// `None` = the flow sends none.
+    pub(super) nonce: Option<&'a Secret>,
+    /// The longest time since somebody signed in.
+    pub(super) max_age: Option<Duration>,
 }
 
 /// Checks the ID token of a refresh against the login's claims.
@@ -41,7 +52,7 @@ pub(super) fn id_token_at_refresh(
     let mismatch = |what: &dyn std::fmt::Display| {
         IdProblem::Mismatch(format!("the server's new ID token is not of the login that was made here: {what}"))
     };
-    match check(token, None, access_token, definition, metadata, now) {
+    match check(token, AtLogin::default(), access_token, definition, metadata, now) {
         Ok(Some(claims)) => match login {
             Some(login) if !id_token::same_person(login, &claims) => Err(mismatch(&"another person, server or client")),
             Some(login) => match id_token::differs_from_login(login, &claims) {
@@ -59,7 +70,7 @@ pub(super) fn id_token_at_refresh(
 
 fn check(
     token: &Secret,
-    nonce: Option<&Secret>,
+    AtLogin { nonce, max_age }: AtLogin<'_>,
     access_token: &Secret,
     definition: &Definition,
     metadata: &Metadata,
@@ -72,7 +83,7 @@ fn check(
         nonce,
         access_token: Some(access_token),
         now,
-        max_age: None,
+        max_age,
         keys: metadata.keys.as_deref(),
         algorithms: metadata.id_token_signing_alg_values_supported.as_deref().unwrap_or_default(),
     };

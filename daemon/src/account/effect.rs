@@ -10,6 +10,7 @@ use super::input::{RequestId, Ticket, TokenKey, WaiterId};
 use super::record::{Facts, Intent, NewGrant, NewToken};
 use super::revocation::Revocation;
 use crate::oauth::Metadata;
+use crate::oauth::authorize::Parameters;
 use crate::secret::{Sealed, Secret};
 
 /// One thing to do.
@@ -55,6 +56,8 @@ pub enum Exchange {
     ClientCredentials { key: TokenKey },
     /// RFC 8693 §2.1.
     TokenExchange { subject: Arc<Secret>, key: TokenKey },
+    /// RFC 9126 §2.1: the authorization request. Reports `Pushed`, or `Answered` with what came instead.
+    Push { parameters: Box<Parameters> },
     /// RFC 8628 §3.1: a code for a person. Reports `Authorized`, or `Answered` with what came instead.
     DeviceAuthorization { scopes: Vec<String> },
     /// RFC 8628 §3.4: one poll; `interval` is the one kept so far. Reports `Undecided` or `Answered`.

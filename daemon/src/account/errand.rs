@@ -46,6 +46,7 @@ pub(super) enum What {
     ClientCredentials { key: TokenKey },
     TokenExchange { subject: Arc<Secret>, key: TokenKey },
     Code { request: RequestId, nonce: Secret, scopes: Vec<String> },
+    Push { request: RequestId },
     DeviceAuthorization { request: RequestId },
     DevicePoll { request: RequestId, scopes: Vec<String> },
 }
@@ -106,7 +107,9 @@ impl Attempt {
     pub(super) fn key(&self) -> &TokenKey {
         match &self.what {
             What::Refresh { key, .. } | What::ClientCredentials { key } | What::TokenExchange { key, .. } => key,
-            What::Code { .. } | What::DeviceAuthorization { .. } | What::DevicePoll { .. } => &DEFAULT_KEY,
+            What::Code { .. } | What::Push { .. } | What::DeviceAuthorization { .. } | What::DevicePoll { .. } => {
+                &DEFAULT_KEY
+            }
         }
     }
 
@@ -116,7 +119,7 @@ impl Attempt {
             What::Refresh { .. } | What::ClientCredentials { .. } | What::TokenExchange { .. } | What::Code { .. } => {
                 true
             }
-            What::DeviceAuthorization { .. } | What::DevicePoll { .. } => false,
+            What::Push { .. } | What::DeviceAuthorization { .. } | What::DevicePoll { .. } => false,
         }
     }
 }

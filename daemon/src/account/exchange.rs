@@ -90,7 +90,9 @@ impl Account {
                 Exchange::TokenExchange { subject: subject.clone(), key: key.clone() }
             }
             // What a login asks is sent where the login is, and never again.
-            What::Code { .. } | What::DeviceAuthorization { .. } | What::DevicePoll { .. } => return,
+            What::Code { .. } | What::Push { .. } | What::DeviceAuthorization { .. } | What::DevicePoll { .. } => {
+                return;
+            }
         };
         attempt.sent = *turn.now;
         self.send(attempt, metadata, exchange, turn);
@@ -114,7 +116,7 @@ impl Account {
     pub(super) fn answered(&mut self, ticket: Ticket, answer: Answer, turn: &mut Turn<'_>) {
         let Some(attempt) = self.take_asking(ticket) else { return };
         match (&attempt.what, answer.outcome) {
-            (What::Code { .. } | What::DeviceAuthorization { .. }, outcome) => {
+            (What::Code { .. } | What::Push { .. } | What::DeviceAuthorization { .. }, outcome) => {
                 self.login_answered(attempt, answer.refresh_token, outcome, turn);
             }
             (What::DevicePoll { .. }, outcome) => self.poll_answered(attempt, answer.refresh_token, outcome, turn),
@@ -133,7 +135,10 @@ impl Account {
     pub(super) fn unopenable(&mut self, ticket: Ticket, why: String, turn: &mut Turn<'_>) {
         let Some(attempt) = self.take_asking(ticket) else { return };
         match attempt.what {
-            What::Code { request, .. } | What::DeviceAuthorization { request } | What::DevicePoll { request, .. } => {
+            What::Code { request, .. }
+            | What::Push { request }
+            | What::DeviceAuthorization { request }
+            | What::DevicePoll { request, .. } => {
                 return self.login_failed(request, super::Denied::Misconfigured(why), turn);
             }
             What::TokenExchange { .. } => return self.token_exchanged(attempt, Outcome::Misconfigured { why }, turn),

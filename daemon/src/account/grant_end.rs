@@ -123,6 +123,7 @@ mod tests {
             issued_token_type: None,
             refresh_in: None,
             login_lifetime: login.map(Duration::from_secs),
+            authorization_details: None,
             refresh_lifetime: refresh.map(Duration::from_secs),
         }
     }

@@ -166,6 +166,9 @@ fn update(facts: &mut Facts, granted: &Granted, sent: &Now, holding: &Holding, n
     if let Some(asked_at) = holding.asked_at {
         facts.asked_at = now.wall.0 - i64::try_from(now.boot.since(asked_at).as_millis()).unwrap_or(i64::MAX);
     }
+    if granted.authorization_details.is_some() {
+        facts.authorization_details.clone_from(&granted.authorization_details);
+    }
 }
 
 fn first_facts(sent: &Now) -> Facts {

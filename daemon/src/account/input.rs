@@ -8,6 +8,7 @@ use tokenkeeper_config::{Definition, TokenKind};
 use super::effect::Change;
 use super::record::{NewToken, Stored};
 use crate::oauth::device::Authorization;
+use crate::oauth::par::Pushed;
 use crate::oauth::{Answer, Metadata};
 use crate::secret::{Sealed, Secret};
 use crate::time::Boot;
@@ -61,6 +62,10 @@ pub struct LoginOptions {
     pub login_hint: Option<String>,
     /// `prompt` (OpenID Connect Core §3.1.2.1).
     pub prompt: Option<String>,
+    /// How the person shall sign in, in order of preference (RFC 9470 §4).
+    pub acr_values: Option<String>,
+    /// The longest time since they signed in, in seconds (RFC 9470 §4).
+    pub max_age: Option<u32>,
     /// The refresh token is given (`RefreshTokenGiven`); nobody signs in.
     pub import: bool,
     /// Try the sealed old token once more instead of signing in.
@@ -116,6 +121,8 @@ pub enum Input {
     Answered { ticket: Ticket, answer: Answer },
     /// There is a code for a person (RFC 8628 §3.2).
     Authorized { ticket: Ticket, authorization: Box<Authorization> },
+    /// The pushed authorization request lies at the server.
+    Pushed { ticket: Ticket, pushed: Pushed },
     /// A poll was answered with "not yet": the interval from now on, and for how long the server wants no request at all.
     Undecided { ticket: Ticket, interval: Duration, quiet: Option<Duration> },
     /// A commit is durable. `sealed` is the grant's refresh token as sealed by it, if it wrote one.
@@ -148,6 +155,13 @@ pub struct DiscoveryFailed {
     pub why: String,
     /// Whether the configuration has to change (wrong issuer, endpoint not https).
     pub misconfigured: bool,
+}
+
+impl LoginOptions {
+    /// Whether it is about how or when the person signs in.
+    pub(super) fn is_step_up(&self) -> bool {
+        self.acr_values.is_some() || self.max_age.is_some()
+    }
 }
 
 /// [`TokenKey::DEFAULT`] with an address.

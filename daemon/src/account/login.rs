@@ -1,6 +1,7 @@
 //! Signing in, beside whatever grant there is: the old one stays until the new one is durable.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokenkeeper_config::{Definition, Flow};
 
@@ -12,6 +13,7 @@ use super::input::{Entropy, LoginOptions, RequestId};
 use super::machine::{Account, Server, Turn};
 use super::redeem::Brought;
 use super::schedule;
+use crate::oauth::authorize::Parameters;
 use crate::oauth::{Metadata, documents};
 use crate::secret::Secret;
 use crate::time::{Boot, Now};
@@ -44,9 +46,21 @@ pub(super) enum Awaits {
     Decision(Box<Device>),
     /// The answer to a poll.
     Poll(Box<Device>),
+    /// The errand, to push the request.
+    TurnToPush {
+        redirect_uri: String,
+        parameters: Box<Parameters>,
+        metadata: Arc<Metadata>,
+    },
+    /// A reference to the pushed request.
+    Reference {
+        redirect_uri: String,
+        metadata: Arc<Metadata>,
+    },
     /// The browser, once.
     Redirect {
         redirect_uri: String,
+        opens_within: Option<Duration>,
     },
     /// The errand, to redeem its code.
     TurnToRedeem {
@@ -138,6 +152,11 @@ impl Account {
                 }
             };
         }
+        let has_id_token = definition.scopes.iter().chain(&options.scopes).any(|scope| scope == "openid");
+        if options.max_age.is_some() && !has_id_token {
+            let why = format!("only an ID token tells when somebody signed in: add `openid` to the scopes of `{name}`");
+            return Err(Denied::InvalidArgs(why));
+        }
         Ok(Some(Awaits::Metadata))
     }
 
@@ -172,6 +191,12 @@ impl Account {
             Flow::Auto if metadata.authorization_endpoint.is_none() && gives_codes => {
                 login.awaits = Awaits::TurnToAsk { metadata };
             }
+            // RFC 8628 has no words for it.
+            Flow::Device if login.options.is_step_up() => {
+                let request = login.request;
+                let why = "with a code nobody can be asked how or when to sign in; sign in with a browser".to_owned();
+                self.login_failed(request, Denied::NotSupported(why), turn);
+            }
             Flow::Device => login.awaits = Awaits::TurnToAsk { metadata },
             Flow::Auto | Flow::Browser | Flow::ClientCredentials => self.open_listener(turn),
         }
@@ -185,8 +210,10 @@ impl Login {
 
     /// When it fails by itself; an answer or a commit that is under way has its own end.
     pub(super) fn limit(&self) -> Option<Boot> {
-        let is_under_way =
-            matches!(self.awaits, Awaits::Code { .. } | Awaits::Poll(_) | Awaits::Answer | Awaits::Commit);
+        let is_under_way = matches!(
+            self.awaits,
+            Awaits::Reference { .. } | Awaits::Code { .. } | Awaits::Poll(_) | Awaits::Answer | Awaits::Commit
+        );
         (!is_under_way).then_some(self.deadline)
     }
 

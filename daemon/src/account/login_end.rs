@@ -29,7 +29,12 @@ impl Account {
         }
         let request = login.request;
         let why = match &login.awaits {
-            Awaits::Redirect { redirect_uri } => format!(
+            Awaits::Redirect { opens_within: Some(span), .. } => format!(
+                "nobody came back from {} within 10 minutes; the address had to be opened within {} seconds",
+                self.host(),
+                span.as_secs()
+            ),
+            Awaits::Redirect { redirect_uri, opens_within: None } => format!(
                 "nobody came back from {} within 10 minutes; if the browser showed an error there, register exactly \
                  this redirect URI for the client: {redirect_uri}",
                 self.host()
@@ -37,6 +42,8 @@ impl Account {
             Awaits::Decision(device) => device.nobody_came(),
             Awaits::Metadata
             | Awaits::Listener
+            | Awaits::TurnToPush { .. }
+            | Awaits::Reference { .. }
             | Awaits::TurnToAsk { .. }
             | Awaits::Code { .. }
             | Awaits::Poll(_)

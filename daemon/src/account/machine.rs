@@ -145,6 +145,7 @@ impl Account {
             Input::Discovered { ticket, result } => self.discovered(ticket, result, turn),
             Input::Answered { ticket, answer } => self.answered(ticket, answer, turn),
             Input::Authorized { ticket, authorization } => self.authorized(ticket, *authorization, turn),
+            Input::Pushed { ticket, pushed } => self.pushed(ticket, &pushed, turn),
             Input::Undecided { ticket, interval, quiet } => self.undecided(ticket, interval, quiet, turn),
             Input::Unopenable { ticket, why } => self.unopenable(ticket, why, turn),
             Input::Introspected { ticket, left } => self.introspected(ticket, left, turn),

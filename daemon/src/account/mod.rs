@@ -31,6 +31,7 @@ mod login;
 mod browser;
 mod device;
 mod login_end;
+mod push;
 mod redeem;
 
 mod grant_end;

@@ -35,6 +35,7 @@ impl Account {
             expires_at: token.map_or(0, |cached| cached.served.expires_at),
             refresh_at: planned.map_or(0, Wall::unix),
             login_ends_at: facts.and_then(|facts| facts.login_ends_at).map_or(0, |at| Wall(at).unix()),
+            authorization_details: facts.and_then(|facts| facts.authorization_details.clone()).unwrap_or_default(),
         }
     }
 

@@ -35,6 +35,8 @@ pub struct Facts {
     pub claims: Option<Box<IdClaims>>,
     /// Granted scopes.
     pub scopes: Vec<String>,
+    /// What was granted in detail, JSON (RFC 9396 §7).
+    pub authorization_details: Option<String>,
     /// When the person signed in, unix milliseconds.
     pub signed_in_at: i64,
     /// When the grant last worked, unix milliseconds.

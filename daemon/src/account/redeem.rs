@@ -2,6 +2,7 @@
 //! it does not.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokenkeeper_config::Definition;
 
@@ -52,8 +53,12 @@ impl Account {
                 self.save(Change::Adopt, Then::Adopted { request }, turn);
             }
             Awaits::TurnToAsk { metadata } => self.ask_for_code(metadata, turn),
+            Awaits::TurnToPush { redirect_uri, parameters, metadata } => {
+                self.push(redirect_uri, parameters, metadata, turn);
+            }
             other @ (Awaits::Metadata
             | Awaits::Listener
+            | Awaits::Reference { .. }
             | Awaits::Code { .. }
             | Awaits::Decision(_)
             | Awaits::Poll(_)
@@ -180,14 +185,35 @@ impl Account {
                 granted.audience.join(", ")
             ))));
         }
-        let Some(token) = &granted.id_token else { return Ok(None) };
+        let options = self.login.as_ref().map(|login| &login.options);
+        let max_age = options.and_then(|options| options.max_age);
+        let Some(token) = &granted.id_token else {
+            return match max_age {
+                Some(_) => {
+                    let why = format!("{} gave no ID token, so nobody knows when the sign-in was", self.host());
+                    Err(Unfit::Denied(Denied::Failed(why)))
+                }
+                None => Ok(None),
+            };
+        };
         let metadata = self.metadata().ok_or(Unfit::UnknownKey)?;
-        codec::id_token_at_login(token, nonce, &granted.access_token, definition, &metadata, turn.now.wall).map_err(
-            |problem| match problem {
-                IdTokenProblem::UnknownKey => Unfit::UnknownKey,
-                problem => Unfit::Denied(Denied::Failed(problem.to_string())),
-            },
-        )
+        let login = codec::AtLogin { nonce, max_age: max_age.map(|seconds| Duration::from_secs(seconds.into())) };
+        let claims =
+            codec::id_token_at_login(token, login, &granted.access_token, definition, &metadata, turn.now.wall)
+                .map_err(|problem| match problem {
+                    IdTokenProblem::UnknownKey => Unfit::UnknownKey,
+                    problem => Unfit::Denied(Denied::Failed(problem.to_string())),
+                })?;
+        let stated = claims.as_ref().and_then(|claims| claims.acr.as_deref());
+        match (options.and_then(|options| options.acr_values.as_deref()), stated) {
+            (Some(asked), Some(stated)) if !asked.split_whitespace().any(|acr| acr == stated) => {
+                Err(Unfit::Denied(Denied::Failed(format!(
+                    "{} says that the sign-in was `{stated}`, asked for was `{asked}`; nothing was changed",
+                    self.host()
+                ))))
+            }
+            (Some(_) | None, _) => Ok(claims),
+        }
     }
 
     fn first_grant(
@@ -208,6 +234,7 @@ impl Account {
             signed_in_at: turn.now.wall.0,
             refreshed_at: sent.wall.0,
             asked_at: turn.now.wall.0,
+            authorization_details: granted.authorization_details.clone(),
             ..Facts::default()
         };
         note_end(&mut facts, &granted, &sent);
@@ -260,7 +287,7 @@ fn of_login(what: &What) -> Option<(RequestId, Option<&Secret>, &[String])> {
     match what {
         What::Code { request, nonce, scopes } => Some((*request, Some(nonce), scopes)),
         What::DevicePoll { request, scopes } => Some((*request, None, scopes)),
-        What::DeviceAuthorization { request } => Some((*request, None, &[])),
+        What::Push { request } | What::DeviceAuthorization { request } => Some((*request, None, &[])),
         What::Refresh { .. } | What::ClientCredentials { .. } | What::TokenExchange { .. } => None,
     }
 }

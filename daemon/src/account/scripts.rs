@@ -16,6 +16,7 @@ use words::{Args, authorization, discovered, facts, login, redefine, rough, secr
 
 use super::testing::{self, Clock, line};
 use super::*;
+use crate::oauth::par::Pushed;
 use crate::oauth::{Answer, Granted, Outcome};
 
 #[test]
@@ -123,6 +124,13 @@ impl Story {
             "discovered" => Input::Discovered { ticket: self.discovering, result: discovered(&args) },
             "answered" => Input::Answered { ticket: self.asked, answer: self.answer(&args) },
             "authorized" => Input::Authorized { ticket: self.asked, authorization: Box::new(authorization(&args)) },
+            "pushed" => Input::Pushed {
+                ticket: self.asked,
+                pushed: Pushed {
+                    request_uri: args.word(0).to_owned(),
+                    expires_in: args.span("life").unwrap_or(Duration::from_secs(60)),
+                },
+            },
             "undecided" => {
                 Input::Undecided { ticket: self.asked, interval: span(args.word(0)), quiet: args.span("quiet") }
             }
@@ -244,10 +252,14 @@ impl Story {
         let now = self.clock.now().wall.unix();
         let scopes = args.list("scopes");
         let issuer = args.named.get("iss").copied().unwrap_or("https://idp.example");
-        let id_token = args
-            .named
-            .get("sub")
-            .map(|subject| testing::id_token(issuer, subject, args.named.get("nonce").copied(), now + 3600, now));
+        let id_token = args.named.get("sub").map(|subject| {
+            let more: String = ["nonce", "acr"]
+                .iter()
+                .filter_map(|name| Some(format!(r#","{name}":"{}""#, args.named.get(name)?)))
+                .collect();
+            let signed_in = args.span("signed-in").map(|ago| format!(r#","auth_time":{}"#, now - ago.as_secs()));
+            testing::id_token(issuer, subject, &(more + &signed_in.unwrap_or_default()), now + 3600, now)
+        });
         Granted {
             access_token: secret(args.named.get("at").expect("granted needs at=")),
             token_type: "Bearer".into(),
@@ -259,6 +271,7 @@ impl Story {
             refresh_in: args.span("refresh-in"),
             login_lifetime: args.span("login-life"),
             refresh_lifetime: args.span("refresh-life"),
+            authorization_details: args.named.get("details").map(|kind| format!(r#"[{{"type":"{kind}"}}]"#)),
         }
     }
 

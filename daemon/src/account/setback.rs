@@ -74,6 +74,7 @@ impl Account {
             What::ClientCredentials { key } => What::ClientCredentials { key: plain(key) },
             other @ (What::Code { .. }
             | What::TokenExchange { .. }
+            | What::Push { .. }
             | What::DeviceAuthorization { .. }
             | What::DevicePoll { .. }) => other,
         };
@@ -129,6 +130,7 @@ impl Account {
             What::ClientCredentials { .. }
             | What::TokenExchange { .. }
             | What::Code { .. }
+            | What::Push { .. }
             | What::DeviceAuthorization { .. }
             | What::DevicePoll { .. } => {
                 self.stopped(why, turn);

@@ -33,6 +33,8 @@ pub struct Status {
     pub expires_at: u64,
     pub refresh_at: u64,
     pub login_ends_at: u64,
+    /// As granted, JSON; empty = none.
+    pub authorization_details: String,
 }
 
 impl State {

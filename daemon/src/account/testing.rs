@@ -67,6 +67,7 @@ pub(super) fn definition() -> Definition {
         audiences: Vec::new(),
         resources: Vec::new(),
         token_exchange: false,
+        authorization_details: None,
         organization: None,
         flow: Flow::Browser,
         redirect: Redirect { host: "127.0.0.1".into(), ports: Vec::new(), path: None },
@@ -106,6 +107,7 @@ pub(super) fn metadata(promises_iss: bool) -> Arc<Metadata> {
         authorization_endpoint: url("authorize"),
         token_endpoint: url("token"),
         device_authorization_endpoint: url("device"),
+        pushed_authorization_request_endpoint: url("par"),
         revocation_endpoint: url("revoke"),
         iss_parameter_supported: promises_iss,
         ..Metadata::default()
@@ -118,10 +120,9 @@ pub(super) fn entropy(request: RequestId) -> Entropy {
 }
 
 /// An ID token nobody signed: the metadata above publishes no keys.
-pub(super) fn id_token(issuer: &str, subject: &str, nonce: Option<&str>, expires_at: u64, issued_at: u64) -> Secret {
-    let nonce = nonce.map(|nonce| format!(r#","nonce":"{nonce}""#)).unwrap_or_default();
+pub(super) fn id_token(issuer: &str, subject: &str, more: &str, expires_at: u64, issued_at: u64) -> Secret {
     let claims =
-        format!(r#"{{"iss":"{issuer}","sub":"{subject}","aud":"client","exp":{expires_at},"iat":{issued_at}{nonce}}}"#);
+        format!(r#"{{"iss":"{issuer}","sub":"{subject}","aud":"client","exp":{expires_at},"iat":{issued_at}{more}}}"#);
     let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
     Secret::from(format!("{}.{}.c2ln", part(r#"{"alg":"RS256"}"#), part(&claims)))
 }
@@ -202,6 +203,10 @@ fn exchanged(exchange: &Exchange) -> String {
         Exchange::Refresh { token, key } => format!("refresh {}{}", unseal(token), keyed(key)),
         Exchange::ClientCredentials { key } => format!("client credentials{}", keyed(key)),
         Exchange::TokenExchange { subject, key } => format!("exchange of {}{}", shown(subject), keyed(key)),
+        Exchange::Push { parameters } => {
+            let names: Vec<_> = parameters.pairs().map(|(name, _)| name).collect();
+            format!("to push {}", names.join(" "))
+        }
         Exchange::DeviceAuthorization { scopes } => format!("for a code, scopes {}", scopes.join(" ")),
         Exchange::DeviceCode { code, interval } => format!("poll {}, interval {interval:?}", shown(code)),
     }

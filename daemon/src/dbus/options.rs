@@ -139,8 +139,9 @@ pub(super) fn patience(given: Dictionary<'_>) -> Result<Duration, Fault> {
 
 /// The options of Login.
 pub(super) fn login(given: Dictionary<'_>) -> Result<LoginOptions, Fault> {
-    use key::login::{ADOPT, FLOW, LOGIN_HINT, PROMPT, RETRY, SCOPES};
-    let options = Options::read(given, &[ADOPT, FLOW, LOGIN_HINT, PROMPT, RETRY, SCOPES])?;
+    use key::login::{ACR_VALUES, ADOPT, FLOW, LOGIN_HINT, MAX_AGE, PROMPT, RETRY, SCOPES};
+    let known = [ACR_VALUES, ADOPT, FLOW, LOGIN_HINT, MAX_AGE, PROMPT, RETRY, SCOPES];
+    let options = Options::read(given, &known)?;
     let (flow, import) = match options.text(FLOW)?.as_deref() {
         None => (None, false),
         Some("auto") => (Some(Flow::Auto), false),
@@ -158,6 +159,8 @@ pub(super) fn login(given: Dictionary<'_>) -> Result<LoginOptions, Fault> {
         scopes: options.list(SCOPES)?,
         login_hint: options.text(LOGIN_HINT)?,
         prompt: options.text(PROMPT)?,
+        acr_values: options.text(ACR_VALUES)?,
+        max_age: options.seconds(MAX_AGE)?,
         retry: options.flag(RETRY)?,
         adopt: options.flag(ADOPT)?,
     })

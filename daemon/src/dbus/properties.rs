@@ -86,6 +86,7 @@ pub(super) fn of_account(status: &Status) -> Vec<Property<'_>> {
         property("ExpiresAt", Told::Value, status.expires_at),
         property("RefreshAt", Told::Value, status.refresh_at),
         property("LoginEndsAt", Told::Value, status.login_ends_at),
+        property("AuthorizationDetails", Told::Change, status.authorization_details.as_str()),
     ]
 }
 

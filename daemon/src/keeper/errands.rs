@@ -20,6 +20,7 @@ use crate::http::Http;
 use crate::oauth::answer::{self, AnswerContext, Kind};
 use crate::oauth::device::{self, Polled};
 use crate::oauth::introspect;
+use crate::oauth::par;
 use crate::oauth::token_request::{self, TokenAsk};
 use crate::oauth::{Answer, Metadata, Outcome, Sent, Stamp};
 use crate::secret::{Sealed, Secret};
@@ -91,6 +92,7 @@ impl Errands {
             Exchange::Code { .. }
             | Exchange::ClientCredentials { .. }
             | Exchange::TokenExchange { .. }
+            | Exchange::Push { .. }
             | Exchange::DeviceAuthorization { .. }
             | Exchange::DeviceCode { .. } => None,
         };
@@ -103,6 +105,7 @@ impl Errands {
             (Exchange::Refresh { key, .. } | Exchange::ClientCredentials { key }, _) => {
                 token_request::client_credentials(&client, asked_for(key))
             }
+            (Exchange::Push { parameters }, _) => par::request(&client, parameters),
             (Exchange::DeviceAuthorization { scopes }, _) => device::request(&client, scopes),
             (Exchange::DeviceCode { code, .. }, _) => device::poll(&client, code),
         };
@@ -267,6 +270,10 @@ fn read(sent: Sent, ticket: Ticket, exchange: &Exchange, context: &AnswerContext
         | Exchange::Refresh { .. }
         | Exchange::ClientCredentials { .. }
         | Exchange::TokenExchange { .. } => Input::Answered { ticket, answer: answer::read(sent, context) },
+        Exchange::Push { .. } => match par::read(sent, context) {
+            Ok(pushed) => Input::Pushed { ticket, pushed },
+            Err(outcome) => Input::Answered { ticket, answer: Answer::without_token(outcome) },
+        },
         Exchange::DeviceAuthorization { .. } => match device::read(sent, context) {
             Ok(authorization) => Input::Authorized { ticket, authorization: Box::new(authorization) },
             Err(outcome) => Input::Answered { ticket, answer: Answer::without_token(outcome) },
@@ -284,6 +291,7 @@ fn kind_of(exchange: &Exchange) -> Kind {
         Exchange::Refresh { .. } => Kind::Refresh,
         Exchange::ClientCredentials { .. } => Kind::ClientCredentials,
         Exchange::TokenExchange { .. } => Kind::TokenExchange,
+        Exchange::Push { .. } => Kind::Push,
         Exchange::DeviceAuthorization { .. } => Kind::DeviceAuthorization,
         Exchange::DeviceCode { .. } => Kind::Device,
     }
@@ -294,9 +302,10 @@ fn secrets_of(exchange: &Exchange) -> Vec<&Secret> {
         Exchange::Code { code, verifier, .. } => vec![code, verifier],
         Exchange::TokenExchange { subject, .. } => vec![subject],
         Exchange::DeviceCode { code, .. } => vec![code],
-        Exchange::Refresh { .. } | Exchange::ClientCredentials { .. } | Exchange::DeviceAuthorization { .. } => {
-            Vec::new()
-        }
+        Exchange::Refresh { .. }
+        | Exchange::ClientCredentials { .. }
+        | Exchange::Push { .. }
+        | Exchange::DeviceAuthorization { .. } => Vec::new(),
     }
 }
 

@@ -104,6 +104,7 @@ pub(crate) fn status(name: &AccountName) -> Status {
         expires_at: u64::from(u32::MAX),
         refresh_at: 7,
         login_ends_at: 0,
+        authorization_details: String::new(),
     }
 }
 

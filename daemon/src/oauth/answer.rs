@@ -29,6 +29,8 @@ pub enum Kind {
     ClientCredentials,
     /// A token exchange.
     TokenExchange,
+    /// A pushed authorization request (RFC 9126 §2.1).
+    Push,
     /// A code for a person to type elsewhere (RFC 8628 §3.1).
     DeviceAuthorization,
     /// A poll of the device flow (RFC 8628 §3.4).
@@ -179,6 +181,7 @@ impl Why<'_> {
             Kind::Refresh => "the refresh",
             Kind::ClientCredentials => "the request for a token",
             Kind::TokenExchange => "the token exchange",
+            Kind::Push => "the pushed request",
             Kind::DeviceAuthorization => "the request for a code",
             Kind::Device => "the poll",
         };

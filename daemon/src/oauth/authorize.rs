@@ -25,6 +25,10 @@ pub struct AuthorizeAsk<'a> {
     pub login_hint: Option<&'a str>,
     /// `prompt`; `None` = the definition's, else `consent` where offline access is wanted.
     pub prompt: Option<&'a str>,
+    /// How the person shall sign in, in order of preference (RFC 9470 §4).
+    pub acr_values: Option<&'a str>,
+    /// The longest time since they signed in, in seconds (RFC 9470 §4).
+    pub max_age: Option<u32>,
 }
 
 /// Why there is no authorization address.
@@ -36,6 +40,9 @@ pub enum CannotAuthorize {
     /// The client is not known yet.
     #[error("the account has no `client_id`")]
     NoClientId,
+    /// The request shall be pushed, and there is no endpoint for it.
+    #[error("the server has no pushed authorization request endpoint: remove `par = \"on\"`")]
+    NowhereToPush,
 }
 
 /// Parameters that `authorize_params` cannot set: the protocol rests on them.
@@ -56,6 +63,14 @@ const OURS: [&str; 8] = [
 /// When the server has no authorization endpoint or the account no client.
 pub fn url(definition: &Definition, metadata: &Metadata, ask: &AuthorizeAsk<'_>) -> Result<Url, CannotAuthorize> {
     let endpoint = metadata.authorization_endpoint.as_ref().ok_or(CannotAuthorize::NoEndpoint)?;
+    Ok(parameters(definition, ask)?.onto(endpoint))
+}
+
+/// What the request says, wherever it goes: into the address, or to the server first (RFC 9126).
+///
+/// # Errors
+/// When the account has no client.
+pub fn parameters(definition: &Definition, ask: &AuthorizeAsk<'_>) -> Result<Parameters, CannotAuthorize> {
     if definition.client_id.is_empty() {
         return Err(CannotAuthorize::NoClientId);
     }
@@ -80,10 +95,16 @@ pub fn url(definition: &Definition, metadata: &Metadata, ask: &AuthorizeAsk<'_>)
     for resource in &definition.resources {
         parameters.add("resource", resource);
     }
-    for (name, value) in [("login_hint", ask.login_hint), ("prompt", ask.prompt)] {
+    for (name, value) in [("login_hint", ask.login_hint), ("prompt", ask.prompt), ("acr_values", ask.acr_values)] {
         if let Some(value) = value {
             parameters.set(name, value);
         }
+    }
+    if let Some(max_age) = ask.max_age {
+        parameters.set("max_age", &max_age.to_string());
+    }
+    if let Some(details) = &definition.authorization_details {
+        parameters.set("authorization_details", details);
     }
     for (name, value) in &definition.authorize_params {
         // An empty value takes a default back: `prompt = ""`.
@@ -95,7 +116,7 @@ pub fn url(definition: &Definition, metadata: &Metadata, ask: &AuthorizeAsk<'_>)
     if ask.scopes.iter().any(|scope| scope == "offline_access") && !parameters.has("prompt") {
         parameters.set("prompt", "consent");
     }
-    Ok(parameters.onto(endpoint))
+    Ok(parameters)
 }
 
 /// `BASE64URL(SHA256(verifier))` (RFC 7636 §4.2).
@@ -107,16 +128,16 @@ fn text(random: &Secret) -> &str {
     random.reveal_str().expect("state and nonce are base64url")
 }
 
-/// Parameters in order.
+/// Parameters in order; those without a value are not sent.
 #[derive(Default)]
-struct Parameters(Vec<(String, String)>);
+pub struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
     fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known == name)
     }
 
-    fn set(&mut self, name: &str, value: &str) {
+    pub(super) fn set(&mut self, name: &str, value: &str) {
         self.0.retain(|(known, _)| known != name);
         self.add(name, value);
     }
@@ -125,13 +146,17 @@ impl Parameters {
         self.0.push((name.to_owned(), value.to_owned()));
     }
 
+    /// What is sent.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Onto an endpoint, whose own query stays (RFC 6749 §3.1) but for what we set.
-    fn onto(self, endpoint: &Url) -> Url {
+    pub(super) fn onto(self, endpoint: &Url) -> Url {
         let theirs: Vec<(String, String)> =
             endpoint.query_pairs().into_owned().filter(|(name, _)| !self.has(name)).collect();
-        let ours = self.0.into_iter().filter(|(_, value)| !value.is_empty());
         let mut url = endpoint.clone();
-        url.query_pairs_mut().clear().extend_pairs(theirs).extend_pairs(ours);
+        url.query_pairs_mut().clear().extend_pairs(theirs).extend_pairs(self.pairs());
         url
     }
 }

@@ -23,6 +23,8 @@ fn made(
         verifier: &verifier,
         login_hint: hint,
         prompt,
+        acr_values: None,
+        max_age: None,
     };
     let url = url(definition, metadata, &ask).expect("an address");
     assert_eq!(url.fragment(), None);
@@ -54,6 +56,28 @@ fn the_request_has_every_parameter_once() {
     }
     assert_eq!(query.len(), 9);
     assert!(!query.iter().any(|(_, value)| value.contains(VERIFIER)), "the verifier stays here");
+}
+
+#[test]
+fn details_and_how_to_sign_in_are_passed_on_as_they_are() {
+    let details = r#"[{"type":"payment","amount":7}]"#;
+    let definition = Definition { authorization_details: Some(details.to_owned()), ..definition() };
+    let (state, nonce, verifier) = (secret("state-1"), secret("nonce-1"), secret(VERIFIER));
+    let ask = AuthorizeAsk {
+        redirect_uri: "http://127.0.0.1:4711/cb",
+        scopes: &[],
+        state: &state,
+        nonce: &nonce,
+        verifier: &verifier,
+        login_hint: None,
+        prompt: None,
+        acr_values: Some("phrh phr"),
+        max_age: Some(0),
+    };
+    let query: Query = url(&definition, &metadata(), &ask).expect("an address").query_pairs().into_owned().collect();
+    assert_eq!(value(&query, "authorization_details"), Some(details));
+    assert_eq!(value(&query, "acr_values"), Some("phrh phr"));
+    assert_eq!(value(&query, "max_age"), Some("0"));
 }
 
 #[test]
@@ -151,6 +175,8 @@ fn without_an_endpoint_or_a_client_there_is_no_address() {
         verifier: &verifier,
         login_hint: None,
         prompt: None,
+        acr_values: None,
+        max_age: None,
     };
     let none = Metadata { authorization_endpoint: None, ..metadata() };
     assert_eq!(url(&definition(), &none, &ask), Err(CannotAuthorize::NoEndpoint));

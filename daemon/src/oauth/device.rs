@@ -74,6 +74,9 @@ pub fn request(client: &Client<'_>, scopes: &[String]) -> Result<Request, Cannot
     for resource in &definition.resources {
         form.add("resource", resource.as_bytes());
     }
+    if let Some(details) = &definition.authorization_details {
+        form.set("authorization_details", details.as_bytes());
+    }
     token_request::post(client, endpoint, form)
 }
 

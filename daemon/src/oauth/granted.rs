@@ -21,6 +21,8 @@ const REFRESH_LIFETIMES: [&str; 4] =
     ["refresh_token_timeout", "refresh_token_expires_in", "refresh_expires_in", "x_refresh_token_expires_in"];
 /// No lifetime is longer than a hundred years; sums of instants must not overflow.
 const LONGEST: f64 = 100.0 * 365.0 * 86_400.0;
+/// The most of `authorization_details` that is kept, in bytes.
+const DETAILS_LIMIT: usize = 16 * 1024;
 /// The longest access token that is looked into.
 const PEEK_LIMIT: usize = 64 * 1024;
 
@@ -56,6 +58,7 @@ pub(super) fn read(fields: &Json, headers: &HeaderMap, context: &AnswerContext<'
         refresh_in: span(member("refresh_in").number("refresh_in")),
         login_lifetime: span(member(LOGIN_LIFETIME).number(LOGIN_LIFETIME)),
         refresh_lifetime: REFRESH_LIFETIMES.iter().filter_map(|name| span(member(name).number(name))).min(),
+        authorization_details: details(member("authorization_details").get("authorization_details")),
     })
 }
 
@@ -117,6 +120,13 @@ fn scopes(stated: Option<&Json>, separator: char) -> Option<Vec<String>> {
     (!scopes.is_empty()).then_some(scopes)
 }
 
+/// A list of objects, as JSON again (RFC 9396 §7): what is larger or something else is left out.
+fn details(stated: Option<&Json>) -> Option<String> {
+    let Some(Json::List(items)) = stated else { return None };
+    let is_details = !items.is_empty() && items.iter().all(|item| item.text("type").is_some());
+    is_details.then(|| Json::to_text(stated?)).flatten().filter(|text| text.len() <= DETAILS_LIMIT)
+}
+
 /// `aud` of a JWT, unverified: only to notice a token for another audience (Auth0 ignores one it does not know).
 fn peek_audience(token: &str) -> Vec<String> {
     peek(token).map(|claims| claims.texts("aud")).unwrap_or_default()
@@ -144,6 +154,17 @@ fn peek(token: &str) -> Option<Json> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn granted_details_are_json_again_or_nothing() {
+        let read = |text: &str| details(Some(&Json::parse(text.as_bytes()).expect("JSON")));
+        let granted = r#"[{"type":"payment","amount":7,"half":0.5,"to":["a",null,true]}]"#;
+        assert_eq!(read(granted).as_deref(), Some(granted));
+        for nothing in [r#"{"type":"payment"}"#, "[]", r#"[{"amount":7}]"#, r#"["payment"]"#, "7"] {
+            assert_eq!(read(nothing), None, "{nothing}");
+        }
+        assert_eq!(read(&format!(r#"[{{"type":"{}"}}]"#, "x".repeat(16 * 1024))), None, "too large");
+    }
 
     #[test]
     fn a_token_is_looked_into_up_to_the_limit() {

@@ -123,6 +123,7 @@ pub fn check(token: &Secret, expected: &Expected<'_>) -> Result<IdClaims, IdToke
         expires_at,
         auth_time,
         nonce_hash: claims.text("nonce").map(|nonce| Sha256::digest(nonce).into()),
+        acr: claims.text("acr").map(text::name).filter(|acr| !acr.is_empty()),
         display_name: shown.map(text::name).filter(|name| !name.is_empty()),
     })
 }

@@ -73,6 +73,7 @@ fn a_good_token_says_who_signed_in() {
         expires_at: NOW + 300,
         auth_time: Some(NOW - 10),
         nonce_hash: Some(Sha256::digest("n-1").into()),
+        acr: None,
         display_name: Some("ada@example.org".into()),
     };
     assert_eq!(judged(&claims()), Ok(expected));

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
 /// A JSON value. Numbers are kept as doubles: no number we read needs more than 53 bits.
@@ -67,6 +68,34 @@ impl Json {
             Some(Self::List(items)) => items.iter().filter_map(Self::as_text).map(str::to_owned).collect(),
             Some(Self::Text(text)) if !text.is_empty() => vec![text.to_string()],
             _ => Vec::new(),
+        }
+    }
+}
+
+impl Json {
+    /// As text again, for values that are no secret; whole numbers are written as such.
+    pub(super) fn to_text(&self) -> Option<String> {
+        serde_json::to_string(&Plain(self)).ok()
+    }
+}
+
+/// A value on its way out.
+struct Plain<'j>(&'j Json);
+
+impl Serialize for Plain<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Json::Null => serializer.serialize_unit(),
+            Json::Bool(flag) => serializer.serialize_bool(*flag),
+            Json::Number(number) if number.fract() == 0.0 && number.abs() < 9e15 => {
+                serializer.serialize_i64(*number as i64)
+            }
+            Json::Number(number) => serializer.serialize_f64(*number),
+            Json::Text(text) => serializer.serialize_str(text),
+            Json::List(items) => serializer.collect_seq(items.iter().map(Plain)),
+            Json::Map(members) => {
+                serializer.collect_map(members.iter().map(|(name, value)| (name.as_str(), Plain(value))))
+            }
         }
     }
 }

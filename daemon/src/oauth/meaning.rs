@@ -112,6 +112,7 @@ impl Meaning {
             | "device_flow_disabled" => Self::Misconfigured,
             "invalid_scope"
             | "insufficient_scope"
+            | "invalid_authorization_details"
             | "invalid_request"
             | "invalid_dpop_proof"
             | "unsupported_token_type" => Self::BadRequest,
@@ -195,7 +196,10 @@ mod tests {
                 "invalid_client unauthorized_client unsupported_grant_type unsupported_response_type incorrect_client_credentials bad_client_id BAD_CLIENT_SECRET invalid_client_id invalid_client_secret disabled_client deleted_client org_internal admin_policy_enforced redirect_uri_mismatch bad_redirect_uri invalid_redirect_uri device_flow_disabled",
                 Misconfigured,
             ),
-            ("invalid_scope insufficient_scope invalid_request invalid_dpop_proof unsupported_token_type", BadRequest),
+            (
+                "invalid_scope insufficient_scope invalid_authorization_details invalid_request invalid_dpop_proof unsupported_token_type",
+                BadRequest,
+            ),
             ("invalid_target invalid_resource", BadTarget),
             ("use_dpop_nonce", Nonce),
             ("Unauthorized unauthorized Forbidden brand_new_error", Unknown),

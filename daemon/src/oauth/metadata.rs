@@ -146,6 +146,10 @@ fn believe(definition: &Definition, asked: &str, document: &Json) -> Result<Meta
         introspection_endpoint: endpoint("introspection_endpoint", given.introspection_endpoint.as_ref())?,
         pushed_authorization_request_endpoint: discovered(document, "pushed_authorization_request_endpoint")?,
         registration_endpoint: discovered(document, "registration_endpoint")?,
+        require_pushed_authorization_requests: matches!(
+            document.get("require_pushed_authorization_requests"),
+            Some(Json::Bool(true))
+        ),
         jwks_uri: endpoint("jwks_uri", given.jwks_uri.as_ref())?,
         iss_parameter_supported: matches!(
             document.get("authorization_response_iss_parameter_supported"),

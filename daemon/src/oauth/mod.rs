@@ -10,6 +10,7 @@ mod issuer;
 pub mod metadata;
 
 pub mod authorize;
+pub mod par;
 pub mod redirect;
 
 pub mod assertion;

@@ -33,6 +33,7 @@ pub(crate) fn definition() -> Definition {
         audiences: Vec::new(),
         resources: Vec::new(),
         token_exchange: false,
+        authorization_details: None,
         organization: None,
         flow: Flow::Browser,
         redirect: Redirect { host: "127.0.0.1".into(), ports: Vec::new(), path: None },

@@ -72,6 +72,10 @@ pub fn client_credentials(client: &Client<'_>, ask: TokenAsk<'_>) -> Result<Requ
         None => definition.audience.iter().for_each(|audience| form.set("audience", audience.as_bytes())),
     }
     set_resource(&mut form, client, ask.resource)?;
+    // RFC 9396 §6: where there is a grant, the token has what was granted; here there is none.
+    if let Some(details) = &definition.authorization_details {
+        form.set("authorization_details", details.as_bytes());
+    }
     let scopes = if ask.scopes.is_empty() { &definition.scopes } else { ask.scopes };
     // There is nobody to be offline: servers answer `invalid_scope` (RFC 6749 §4.4.3 gives no refresh token).
     let scopes: Vec<String> = scopes.iter().filter(|scope| *scope != "offline_access").cloned().collect();

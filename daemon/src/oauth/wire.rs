@@ -53,6 +53,8 @@ pub struct Metadata {
     pub introspection_endpoint: Option<Url>,
     pub pushed_authorization_request_endpoint: Option<Url>,
     pub registration_endpoint: Option<Url>,
+    /// `require_pushed_authorization_requests` (RFC 9126 §5).
+    pub require_pushed_authorization_requests: bool,
     pub jwks_uri: Option<Url>,
     /// `authorization_response_iss_parameter_supported` (RFC 9207 §3).
     pub iss_parameter_supported: bool,
@@ -174,6 +176,8 @@ pub struct Granted {
     pub login_lifetime: Option<Duration>,
     /// For how long the refresh token lives unless it is used, in any of the names that servers use for it.
     pub refresh_lifetime: Option<Duration>,
+    /// `authorization_details` as granted, a JSON array (RFC 9396 §7); `None` = the answer has none.
+    pub authorization_details: Option<String>,
 }
 
 /// The claims of a validated ID token that we keep (OpenID Connect Core §2).
@@ -192,6 +196,9 @@ pub struct IdClaims {
     /// SHA-256 of `nonce`: a refresh that repeats one must repeat this one (§12.2).
     #[serde(default)]
     pub nonce_hash: Option<[u8; 32]>,
+    /// `acr`: how the person signed in, in the server's words.
+    #[serde(default)]
+    pub acr: Option<String>,
     /// `email` or `preferred_username`, to show people.
     pub display_name: Option<String>,
 }

@@ -6,8 +6,8 @@ import { calculateJwkThumbprint, exportJWK, exportPKCS8, generateKeyPair } from 
 import Provider, { errors } from 'oidc-provider';
 import * as mcp from './resource.mjs';
 
-// It warns that its store and its pages are for development, which is what they are for here.
-console.warn = () => {};
+// It warns and notes that its store and its pages are for development, which is what they are for here.
+console.warn = console.info = () => {};
 
 const api = { scope: 'read write', accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } } };
 const resources = { 'https://api.acme.example/': api, 'https://mail.acme.example/': api };
@@ -49,6 +49,23 @@ async function configuration(others) {
         grant_types: ['authorization_code', 'refresh_token'],
         redirect_uris: ['http://127.0.0.1/callback', 'http://[::1]/callback'], // on any port: RFC 8252 §7.3
       },
+      {
+        client_id: 'phone',
+        application_type: 'native',
+        token_endpoint_auth_method: 'none',
+        grant_types: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'],
+        response_types: [],
+        redirect_uris: [],
+      },
+      {
+        client_id: 'careful',
+        application_type: 'native',
+        token_endpoint_auth_method: 'none',
+        require_pushed_authorization_requests: true,
+        authorization_details_types: ['payment_initiation'],
+        grant_types: ['authorization_code', 'refresh_token'],
+        redirect_uris: ['http://127.0.0.1/callback'],
+      },
       ...others,
     ],
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
@@ -60,9 +77,19 @@ async function configuration(others) {
     jwks: { keys: [{ ...(await exportJWK(privateKey)), use: 'sig', alg: 'RS256' }] },
     enabledJWA: { clientAuthSigningAlgValues: signs },
     rotateRefreshToken: true,
-    ttl: { AccessToken: 3600, ClientCredentials: 600, IdToken: 3600, RefreshToken: 86400, Grant: 86400, Session: 86400, Interaction: 600 },
+    ttl: { AccessToken: 3600, ClientCredentials: 600, DeviceCode: 600, IdToken: 3600, RefreshToken: 86400, Grant: 86400, Session: 86400, Interaction: 600 },
     features: {
       clientCredentials: { enabled: true },
+      deviceFlow: { enabled: true },
+      pushedAuthorizationRequests: { enabled: true },
+      richAuthorizationRequests: {
+        enabled: true,
+        ack: 'experimental-01',
+        types: { payment_initiation: { validate: () => {} } },
+        rarForAuthorizationCode: ({ oidc }) => JSON.parse(oidc.params.authorization_details ?? 'null') ?? undefined,
+        rarForCodeResponse: ({ oidc }) => oidc.entities.AuthorizationCode.rar,
+        rarForRefreshTokenResponse: ({ oidc }) => oidc.entities.RefreshToken.rar,
+      },
       devInteractions: { enabled: true }, // its own pages for signing in and allowing
       revocation: { enabled: true },
       registration: { enabled: true },
@@ -85,6 +112,7 @@ function tellEvents(provider) {
   provider.on('authorization.success', () => print({ event: 'authorization.success' }));
   provider.on('grant.success', (context) => print({ event: 'grant.success', grant: context.oidc.params.grant_type }));
   provider.on('grant.revoked', () => print({ event: 'grant.revoked' }));
+  provider.on('pushed_authorization_request.success', () => print({ event: 'pushed_authorization_request.success' }));
   provider.on('refresh_token.consumed', () => print({ event: 'refresh_token.consumed' }));
   for (const kind of ['authorization', 'grant', 'revocation', 'server']) {
     provider.on(`${kind}.error`, (_context, fault) =>

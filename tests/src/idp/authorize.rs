@@ -87,7 +87,15 @@ impl Asked {
 /// Checks a request. An unknown client or address is answered here and never by a redirect (RFC 6749 §4.1.2.1).
 fn judge(shared: &Shared, settings: &Settings, query: &[u8]) -> Result<Asked, Answer> {
     let stop = |why: &str| Answer::html(400, page("This request is not right", why));
-    let params = Params::read(query).map_err(|twice| stop(&format!("{twice} stands twice")))?;
+    let read = |query: &[u8]| Params::read(query).map_err(|twice| stop(&format!("{twice} stands twice")));
+    let mut params = read(query)?;
+    let pushed = params.one("request_uri").map(|reference| shared.store().pushed.remove(reference));
+    match pushed {
+        Some(Some(pushed)) => params = read(&pushed)?,
+        Some(None) => return Err(stop("this reference is unknown, or was used")),
+        None if settings.require_par => return Err(stop("only pushed requests are taken here")),
+        None => {}
+    }
     let id = params.or_empty("client_id");
     let client = settings.clients.iter().find(|client| client.id == id).ok_or_else(|| stop("unknown client"))?;
     let redirect_uri = params.or_empty("redirect_uri");
@@ -104,7 +112,12 @@ fn judge(shared: &Shared, settings: &Settings, query: &[u8]) -> Result<Asked, An
             nonce: params.one("nonce").map(str::to_owned),
             redirect_uri: redirect_uri.to_owned(),
             challenge: params.or_empty("code_challenge").to_owned(),
-            auth_time: clock::wall().as_secs(),
+            auth_time: clock::wall().as_secs() - settings.signed_in_ago,
+            details: params.one("authorization_details").map(str::to_owned),
+            acr: settings
+                .acr
+                .clone()
+                .or_else(|| params.one("acr_values").and_then(|asked| asked.split(' ').next()).map(str::to_owned)),
             offline,
             scopes,
         },

@@ -67,6 +67,8 @@ fn pending(shared: &Shared, settings: &Settings, client: &Client, params: &Param
         redirect_uri: String::new(),
         challenge: String::new(),
         auth_time: clock::wall().as_secs(),
+        details: params.one("authorization_details").map(str::to_owned),
+        acr: None,
         offline: settings.offline == Offline::OnScope && scopes.iter().any(|scope| scope == "offline_access"),
         scopes,
     };

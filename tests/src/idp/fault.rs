@@ -35,6 +35,7 @@ pub enum Endpoint {
     Introspect,
     Device,
     Register,
+    Push,
 }
 
 /// What the client sees.

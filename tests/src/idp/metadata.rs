@@ -24,6 +24,8 @@ pub(super) async fn metadata(State(shared): State<Arc<Shared>>, ConnectInfo(plug
             "revocation_endpoint": format!("{base}/oauth/revoke"),
             "device_authorization_endpoint": format!("{base}/oauth/device/code"),
             "registration_endpoint": format!("{base}/register"),
+            "pushed_authorization_request_endpoint": format!("{base}/oauth/par"),
+            "require_pushed_authorization_requests": settings.require_par,
             "jwks_uri": format!("{base}/.well-known/jwks.json"),
             "scopes_supported": ["openid", "profile", "email", "offline_access"],
             "response_types_supported": ["code"],

@@ -16,6 +16,7 @@ mod ledger;
 mod metadata;
 mod params;
 mod register;
+mod push;
 mod revoke;
 mod server;
 mod settings;

@@ -17,7 +17,7 @@ use super::ledger::{Event, Ledger};
 use super::settings::{Dialect, Settings};
 use super::store::{Login, Store};
 use super::wire::{Door, Plug};
-use super::{api, authorize, control, device, introspect, keys, metadata, register, revoke, token};
+use super::{api, authorize, control, device, introspect, keys, metadata, push, register, revoke, token};
 use crate::clock;
 
 /// What the handlers share.
@@ -208,6 +208,8 @@ impl Idp {
             redirect_uri: String::new(),
             challenge: String::new(),
             auth_time: clock::wall().as_secs(),
+            details: None,
+            acr: None,
             offline: true,
         };
         let now = u64::try_from(clock::wall().as_millis()).expect("this side of the far future");
@@ -239,6 +241,7 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/register", post(register::register))
         .route("/register/{id}", delete(register::unregister))
         .route("/.well-known/oauth-protected-resource/api", get(register::describe_api))
+        .route("/oauth/par", post(push::push))
         .route("/oauth/device/code", post(device::begin))
         .route("/activate", get(device::activate))
         .route("/api", get(api::api))

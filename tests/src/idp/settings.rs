@@ -47,6 +47,12 @@ pub struct Settings {
     pub iss_parameter: bool,
     /// An `iss` to send in place of the true one.
     pub claimed_iss: Option<String>,
+    /// Whether the authorization endpoint takes only requests that were pushed (RFC 9126 §5).
+    pub require_par: bool,
+    /// The `acr` of ID tokens; absent = the first that was asked for, if any.
+    pub acr: Option<String>,
+    /// How many seconds ago people signed in, when they need not do it again.
+    pub signed_in_ago: u64,
     /// Whether the person has allowed a device code; absent = not decided yet.
     pub device_consent: Option<bool>,
     /// After how many seconds a device code is no longer taken, whatever the server says of it.
@@ -199,6 +205,9 @@ impl Default for Settings {
             claimed_issuer: None,
             iss_parameter: true,
             claimed_iss: None,
+            require_par: false,
+            acr: None,
+            signed_in_ago: 0,
             device_consent: Some(true),
             device_lifetime: 900.0,
             device_second_pair: false,

@@ -19,6 +19,9 @@ pub(super) struct Login {
     pub(super) challenge: String,
     /// Unix seconds.
     pub(super) auth_time: u64,
+    /// `authorization_details` as asked, all of which is granted.
+    pub(super) details: Option<String>,
+    pub(super) acr: Option<String>,
     pub(super) offline: bool,
 }
 
@@ -51,6 +54,8 @@ pub(super) struct Store {
     access: HashMap<String, Access>,
     /// The registered clients, each with the key that ends it.
     pub(super) registrations: HashMap<String, String>,
+    /// Pushed requests by their references.
+    pub(super) pushed: HashMap<String, Vec<u8>>,
     /// Every secret ever given out, so that a test can look for them where they must not be.
     pub(super) given_out: Vec<String>,
 }
@@ -247,6 +252,8 @@ mod tests {
             redirect_uri: "http://127.0.0.1:1/cb".into(),
             challenge: String::new(),
             auth_time: 0,
+            details: None,
+            acr: None,
             offline: true,
         }
     }

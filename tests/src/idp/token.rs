@@ -147,6 +147,8 @@ fn machine(shared: &Shared, settings: &Settings, client: &Client, params: &Param
         redirect_uri: String::new(),
         challenge: String::new(),
         auth_time: now / 1000,
+        details: params.one("authorization_details").map(str::to_owned),
+        acr: None,
         offline: false,
     };
     shared.store().found(login, settings, now)
@@ -181,6 +183,9 @@ fn answer(shared: &Shared, settings: &Settings, minted: Minted, params: &Params,
         "expires_in": settings.access_lifetime as u64,
         "scope": login.scopes.join(" "),
     });
+    if let Some(details) = &login.details {
+        answer["authorization_details"] = serde_json::from_str(details).unwrap_or_default();
+    }
     if let Some(refresh_token) = refresh_token {
         answer["refresh_token"] = refresh_token.into();
     }
@@ -215,6 +220,9 @@ fn id_claims(shared: &Shared, settings: &Settings, login: &Login, refreshing: bo
         "exp": now + (settings.access_lifetime as u64).max(1), "auth_time": login.auth_time,
         "email": "ada@acme.example", "name": "Ada",
     });
+    if let Some(acr) = &login.acr {
+        claims["acr"] = acr.as_str().into();
+    }
     if let (Some(nonce), false) = (&login.nonce, refreshing) {
         claims["nonce"] = nonce.as_str().into();
     }

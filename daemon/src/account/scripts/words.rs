@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokenkeeper_config::{Definition, Flow, Rotation, ScopeNarrowing, TokenFile};
+use tokenkeeper_config::{Definition, Flow, Rotation, ScopeNarrowing, Switch, TokenFile};
 
 use super::super::testing::{self, Clock};
 use super::super::*;
@@ -110,6 +110,13 @@ pub(super) fn redefine(definition: &mut Definition, args: &Args<'_>) {
             "provider" => definition.provider = Some((*value).to_owned()),
             "client" => definition.client_id = (*value).to_owned(),
             "lead" => definition.lead = Some(span(value)),
+            "par" => {
+                definition.par = match *value {
+                    "on" => Switch::On,
+                    "off" => Switch::Off,
+                    _ => Switch::Auto,
+                }
+            }
             "issuer" => definition.issuer = Some((*value).to_owned()),
             "token-endpoint" => definition.endpoints.token_endpoint = value.parse().ok(),
             "access-type" => drop(definition.authorize_params.insert("access_type".into(), (*value).to_owned())),
@@ -166,6 +173,7 @@ pub(in super::super) fn stored(args: &Args<'_>, clock: &Clock) -> Stored {
                 expires_at: 0,
                 auth_time: None,
                 nonce_hash: None,
+                acr: None,
                 display_name: None,
             })
         }),
@@ -218,6 +226,8 @@ pub(super) fn login(args: &Args<'_>) -> Input {
             _ => Flow::Auto,
         }),
         scopes: args.list("scopes"),
+        acr_values: args.named.get("acr").map(|acr| acr.replace(',', " ")),
+        max_age: args.span("max-age").map(|age| u32::try_from(age.as_secs()).expect("a short span")),
         retry: args.has("retry"),
         adopt: args.has("adopt"),
         import: args.has("import"),
@@ -249,13 +259,14 @@ pub(super) fn facts(saving: Option<&Change>, now: &Now) -> String {
     let ago = |at: i64| if at == 0 { "never".into() } else { format!("{} ago", rough(now.wall.since(Wall(at)))) };
     let ends = facts.login_ends_at.map_or("-".into(), |at| rough(Wall(at).since(now.wall)));
     format!(
-        "signed in {}, worked {}, asked {}, login ends {ends}, refreshes {}{}, scopes {}",
+        "signed in {}, worked {}, asked {}, login ends {ends}, refreshes {}{}, scopes {}{}",
         ago(facts.signed_in_at),
         ago(facts.refreshed_at),
         ago(facts.asked_at),
         facts.refreshes,
         if facts.rotates { ", rotates" } else { "" },
         facts.scopes.join(" "),
+        facts.authorization_details.as_ref().map_or(String::new(), |details| format!(", details {details}")),
     )
 }
 
@@ -278,6 +289,9 @@ pub(super) fn discovered(args: &Args<'_>) -> Result<Arc<crate::oauth::Metadata>,
         "wrong" => Err(DiscoveryFailed { why: args.after(1), misconfigured: true }),
         _ => {
             let mut metadata = Arc::unwrap_or_clone(testing::metadata(args.has("promises-iss")));
+            let place = "https://idp.example/par".parse().expect("an address");
+            metadata.pushed_authorization_request_endpoint = args.has("takes-pushed").then_some(place);
+            metadata.require_pushed_authorization_requests = args.has("only-pushed");
             if args.has("no-codes") {
                 metadata.device_authorization_endpoint = None;
             }

@@ -9,6 +9,7 @@ use super::referee::Referee;
 use super::server::Reply;
 use super::world::{Asked, Fate, SECOND, World};
 use crate::oauth::device::Authorization;
+use crate::oauth::par::Pushed;
 use crate::oauth::{Answer, Outcome};
 use crate::secret::Secret;
 
@@ -32,12 +33,16 @@ pub(super) struct Watched {
 }
 
 impl World {
-    /// A request of the device flow reaches the server; gives what the account hears if the answer arrives.
+    /// A request of a login that brings no tokens by itself reaches the server; gives what the account hears if the answer arrives.
     pub(super) fn device_answers(&mut self, ticket: Ticket, asked: &Asked, fate: Fate) -> Input {
         match asked {
             Asked::Authorization if fate == Fate::Answered => {
                 let authorization = Box::new(self.give_code());
                 Input::Authorized { ticket, authorization }
+            }
+            Asked::Push if fate == Fate::Answered => {
+                let pushed = Pushed { request_uri: "urn:x".into(), expires_in: 60 * SECOND };
+                Input::Pushed { ticket, pushed }
             }
             Asked::Poll { code, interval } if matches!(fate, Fate::Answered | Fate::AnswerLost | Fate::Half) => {
                 let answer = self.decide(code, *interval);
@@ -47,9 +52,12 @@ impl World {
                 let answer = Answer::without_token(Outcome::Ambiguous { why: "lost".into() });
                 Input::Answered { ticket, answer }
             }
-            Asked::Authorization | Asked::Poll { .. } | Asked::Refresh(_) | Asked::Code | Asked::TokenExchange(_) => {
-                Input::Answered { ticket, answer: self.answered(fate, None) }
-            }
+            Asked::Push
+            | Asked::Authorization
+            | Asked::Poll { .. }
+            | Asked::Refresh(_)
+            | Asked::Code
+            | Asked::TokenExchange(_) => Input::Answered { ticket, answer: self.answered(fate, None) },
         }
     }
 
@@ -130,6 +138,7 @@ impl Referee {
                 };
                 self.device.0.insert(authorization.user_code.clone(), code);
             }
+            Input::Pushed { ticket, .. } => self.settles(*ticket),
             Input::Undecided { ticket, interval, quiet } => {
                 self.settles(*ticket);
                 if let Some(code) = sent.and_then(|code| self.device.0.get_mut(code)) {

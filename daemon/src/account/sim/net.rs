@@ -39,6 +39,7 @@ impl World {
             Exchange::Code { .. } => (Asked::Code, None),
             Exchange::ClientCredentials { .. } => (Asked::Code, None),
             Exchange::TokenExchange { subject, .. } => (Asked::TokenExchange(shown(&subject)), None),
+            Exchange::Push { .. } => (Asked::Push, None),
             Exchange::DeviceAuthorization { .. } => (Asked::Authorization, None),
             Exchange::DeviceCode { code, interval } => {
                 let code = shown(&code);
@@ -82,11 +83,11 @@ impl World {
     }
 
     pub(super) fn arrive(&mut self, life: u32, ticket: Ticket, asked: Asked, fate: Fate, due: Duration) {
-        if let Asked::Authorization | Asked::Poll { .. } = &asked {
+        if let Asked::Push | Asked::Authorization | Asked::Poll { .. } = &asked {
             let input = self.device_answers(ticket, &asked, fate);
             let sent = match asked {
                 Asked::Poll { code, .. } => Some(code),
-                Asked::Authorization | Asked::Refresh(_) | Asked::Code | Asked::TokenExchange(_) => None,
+                Asked::Push | Asked::Authorization | Asked::Refresh(_) | Asked::Code | Asked::TokenExchange(_) => None,
             };
             self.note(&format!("server: {sent:?} {fate:?} {}", trace::named(&input)));
             if self.time < due {
@@ -98,13 +99,13 @@ impl World {
         let acts = matches!(fate, Fate::Answered | Fate::AnswerLost | Fate::Half);
         let reply = acts.then(|| match &asked {
             Asked::Refresh(token) => self.server.refresh(token, self.time),
-            Asked::Code | Asked::Authorization | Asked::Poll { .. } => self.server.sign_in(self.time),
+            Asked::Code | Asked::Push | Asked::Authorization | Asked::Poll { .. } => self.server.sign_in(self.time),
             Asked::TokenExchange(subject) => self.server.exchange(subject, self.time),
         });
         let makes_lineages = !matches!(asked, Asked::TokenExchange(_));
         let sent = match asked {
             Asked::Refresh(token) => Some(token),
-            Asked::Code | Asked::Authorization | Asked::Poll { .. } | Asked::TokenExchange(_) => None,
+            Asked::Code | Asked::Push | Asked::Authorization | Asked::Poll { .. } | Asked::TokenExchange(_) => None,
         };
         if self.trace.is_some() {
             let what = match &reply {
@@ -145,6 +146,7 @@ impl World {
                     refresh_in: None,
                     login_lifetime: None,
                     refresh_lifetime: None,
+                    authorization_details: None,
                 };
                 Answer { refresh_token: refresh.map(Secret::from), outcome: Outcome::Granted(Box::new(granted)) }
             }

@@ -189,7 +189,7 @@ impl Referee {
                 self.rule(!subject.starts_with("rt-"), "7", || format!("{subject} was exchanged for an access token"));
             }
             Exchange::DeviceCode { code, .. } => self.sees_poll(&super::super::testing::shown(code), now),
-            Exchange::ClientCredentials { .. } | Exchange::DeviceAuthorization { .. } => {}
+            Exchange::ClientCredentials { .. } | Exchange::Push { .. } | Exchange::DeviceAuthorization { .. } => {}
         }
     }
 

@@ -30,6 +30,7 @@ pub(super) fn named(input: &Input) -> String {
             format!("Answered {} {token:?}", outcome(&answer.outcome))
         }
         Input::Authorized { authorization, .. } => format!("Authorized {}", testing::shown(&authorization.device_code)),
+        Input::Pushed { pushed, .. } => format!("Pushed {}", pushed.request_uri),
         Input::Undecided { interval, quiet, .. } => format!("Undecided {interval:?} quiet {quiet:?}"),
         Input::Introspected { left, .. } => format!("Introspected {left:?}"),
         Input::Saved { .. } => "Saved".into(),

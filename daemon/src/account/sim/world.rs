@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokenkeeper_config::{Definition, Rotation};
+use tokenkeeper_config::{Definition, Rotation, Switch};
 
 use super::super::testing::{self, Clock, line};
 use super::super::*;
@@ -94,6 +94,7 @@ pub(super) enum Asked {
     Code,
     TokenExchange(String),
     Authorization,
+    Push,
     Poll { code: String, interval: Duration },
 }
 
@@ -297,6 +298,9 @@ fn define(rng: &mut Rng, kind: Kind, kills: bool) -> Definition {
         Kind::Window(window) => (rng.pick(&[Rotation::Auto, Rotation::Rotating]), rng.once_in(2).then_some(window)),
         Kind::Strict => (rng.pick(&[Rotation::Auto, Rotation::Rotating]), rng.once_in(2).then_some(Duration::ZERO)),
     };
+    if rng.once_in(3) {
+        definition.par = Switch::On;
+    }
     if rng.once_in(4) {
         definition.token_files = vec![testing::token_file()];
     }
