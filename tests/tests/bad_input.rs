@@ -68,6 +68,7 @@ async fn a_client_secret_file_that_is_not_there_is_a_fault_of_the_configuration(
 
 // --- servers
 
+/// A11: the metadata are of the issuer that was asked for, or they are of nobody.
 #[tokio::test]
 async fn a_wrong_issuer_in_the_metadata_is_refused() {
     let idp = Idp::start(Settings::default()).await;
@@ -92,6 +93,7 @@ async fn denied_consent_is_told_on_the_page_and_to_the_caller() {
     no_exchange(&idp);
 }
 
+/// A13: `iss` is another server's, although its metadata are right.
 #[tokio::test]
 async fn an_answer_of_another_issuer_is_refused() {
     let idp = Idp::start(Settings { claimed_iss: Some("https://evil.example".into()), ..Settings::default() }).await;
@@ -118,6 +120,7 @@ fn with_state(back: &Url, state: Option<&str>) -> String {
     back.to_string()
 }
 
+/// A4: and a login that begins afterwards is none the worse.
 #[tokio::test]
 async fn a_wrong_or_missing_state_ends_the_login_before_anything_is_exchanged() {
     let idp = Idp::start(Settings::default()).await;
@@ -132,6 +135,7 @@ async fn a_wrong_or_missing_state_ends_the_login_before_anything_is_exchanged() 
     world.sign_in("work").await;
 }
 
+/// A8: what the browser brings counts once, for the keeper too.
 #[tokio::test]
 async fn a_second_hit_on_the_callback_gets_nothing() {
     let idp = Idp::start(Settings::default()).await;
@@ -149,6 +153,7 @@ async fn a_second_hit_on_the_callback_gets_nothing() {
     assert_eq!(codes, 1);
 }
 
+/// A4: the state of one login is worth nothing in the next.
 #[tokio::test]
 async fn a_replayed_state_of_an_earlier_login_is_refused() {
     let idp = Idp::start(Settings::default()).await;
@@ -181,6 +186,7 @@ async fn a_callback_that_never_comes_ends_after_ten_minutes() {
     }
 }
 
+/// A7: the one port that is registered is taken.
 /// S16: fixed ports are for servers that compare them.
 #[tokio::test]
 async fn a_busy_redirect_port_is_named_with_what_to_do() {

@@ -19,6 +19,7 @@ fn a_code_for_this_login_is_taken() {
     }
 }
 
+/// A4: compared in constant time, before anything else is looked at.
 #[test]
 fn a_wrong_missing_or_empty_state_is_refused() {
     for query in [
@@ -56,6 +57,7 @@ fn nothing_may_come_twice() {
     );
 }
 
+/// A13: RFC 9207 §2.4.
 #[test]
 fn a_code_from_another_server_is_never_used() {
     for iss in ["https://evil.example", "https://as.example/", ""] {

@@ -81,6 +81,7 @@ async fn every_answer_carries_the_careful_headers() {
     }
 }
 
+/// A8: the second gets 410, the first its page.
 #[tokio::test]
 async fn a_second_hit_on_the_callback_is_gone_and_reaches_nobody() {
     let mut login = login().await;
