@@ -75,6 +75,11 @@ fn device_answers() {
 }
 
 #[test]
+fn answers_to_pushed_requests() {
+    run(&seeds("pushed"), fuzz::pushed);
+}
+
+#[test]
 fn metadata_documents() {
     run(&seeds("metadata"), fuzz::metadata);
 }

@@ -14,7 +14,7 @@ use tokenkeeperd::oauth::answer::{self, AnswerContext, Kind};
 use tokenkeeperd::oauth::device::{self, Polled};
 use tokenkeeperd::oauth::id_token::{self, Expected};
 use tokenkeeperd::oauth::registration::{self, Wish};
-use tokenkeeperd::oauth::{Fault, Outcome, challenge, introspect, keys, metadata, redirect, resource};
+use tokenkeeperd::oauth::{Fault, Outcome, challenge, introspect, keys, metadata, par, redirect, resource};
 use tokenkeeperd::secret::Secret;
 use tokenkeeperd::time::Wall;
 use url::Url;
@@ -100,6 +100,23 @@ pub fn device_answer(data: &[u8]) {
             assert!(quiet.is_none_or(|quiet| quiet.as_secs() <= 86_400));
         }
         Polled::Answered(_) => {}
+    }
+}
+
+/// The answer to a pushed authorization request, in the same form.
+pub fn pushed(data: &[u8]) {
+    let Some(Told { sent, status, is_cut, .. }) = told(data) else { return };
+    let definition = definition();
+    let context = AnswerContext { definition: &definition, host: HOST, kind: Kind::Push, wall: NOW, secrets: &[] };
+    match par::read(sent, &context) {
+        Ok(pushed) => {
+            assert!(status.is_success() && !is_cut);
+            assert!(!pushed.request_uri.is_empty() && pushed.request_uri.len() <= 2048);
+            assert!(pushed.request_uri.bytes().all(|byte| byte.is_ascii_graphic()), "{}", pushed.request_uri);
+            assert!((1..=600).contains(&pushed.expires_in.as_secs()));
+        }
+        Err(Outcome::Granted(_)) => assert!(status.is_success()),
+        Err(_) => {}
     }
 }
 
