@@ -151,6 +151,7 @@ mod tests {
 
     /// A7: of several registered ports the next one is taken.
     /// S16: fixed ports, tried in turn.
+    /// A7: the next one is tried.
     #[tokio::test]
     async fn a_busy_port_gives_way_to_the_next() {
         let (_held, busy) = taken(V4).await;
@@ -195,6 +196,7 @@ mod tests {
 
     /// RFC 8252 §7.3: a machine with one family only. Needs a network namespace, so it runs this test's other half in
     /// one; where namespaces are not to be had, there is nothing to test on.
+    /// A7: where one address is missing, the other is taken.
     #[test]
     fn a_machine_with_one_family_gets_the_other_literal() {
         for (half, removed) in [("without_ipv4", "127.0.0.1/8"), ("without_ipv6", "::1/128")] {
