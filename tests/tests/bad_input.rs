@@ -186,8 +186,7 @@ async fn a_callback_that_never_comes_ends_after_ten_minutes() {
     }
 }
 
-/// A7: the one port that is registered is taken.
-/// S16: fixed ports are for servers that compare them.
+/// A7, S16: fixed ports are for servers that compare them.
 #[tokio::test]
 async fn a_busy_redirect_port_is_named_with_what_to_do() {
     let idp = Idp::start(Settings::default()).await;

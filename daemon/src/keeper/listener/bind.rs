@@ -149,9 +149,7 @@ mod tests {
         assert_eq!(bound.sockets.len(), 1);
     }
 
-    /// A7: of several registered ports the next one is taken.
-    /// S16: fixed ports, tried in turn.
-    /// A7: the next one is tried.
+    /// A7, S16: of several registered ports the next one is taken.
     #[tokio::test]
     async fn a_busy_port_gives_way_to_the_next() {
         let (_held, busy) = taken(V4).await;
