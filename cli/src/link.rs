@@ -11,3 +11,15 @@ use crate::fault::Fault;
 pub(crate) async fn keeper() -> Result<Keeper, Fault> {
     Ok(Keeper::connect().await?)
 }
+
+/// Waits for one answer; one thread is enough.
+///
+/// # Errors
+/// That of the answer.
+pub(crate) fn wait<T>(answer: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fault::failure(format!("cannot start: {error}")))?;
+    runtime.block_on(answer)
+}

@@ -26,6 +26,7 @@ use clap::Parser;
 
 use args::{Cli, Command, ConfigCommand};
 use fault::Fault;
+use link::wait;
 
 fn main() -> ExitCode {
     let command = match Cli::try_parse() {
@@ -69,13 +70,4 @@ fn run(command: Command) -> Result<ExitCode, Fault> {
         Command::Man(args) => shell::man(&args),
     }
     .map(|()| ExitCode::SUCCESS)
-}
-
-/// One thread is enough for one answer.
-fn wait<T>(answer: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Fault::failure(format!("cannot start: {error}")))?;
-    runtime.block_on(answer)
 }

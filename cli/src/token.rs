@@ -1,6 +1,6 @@
 //! `token`, `header` and `refresh`. The first two go the shortest way there is: no runtime, one question, one write.
 
-use tokenkeeper::{TokenKind, TokenOptions};
+use tokenkeeper::{ProofOptions, TokenKind, TokenOptions};
 use tokenkeeper_config::AccountName;
 use zeroize::Zeroizing;
 
@@ -28,14 +28,29 @@ pub(crate) fn print(args: Token) -> Result<(), Fault> {
     say::answer(&line)
 }
 
-/// Prints `Authorization: Bearer …`.
+/// Prints `Authorization: Bearer …`; of a token that is bound to a key, `Authorization: DPoP …` and the proof.
 ///
 /// # Errors
-/// What the keeper refused.
+/// What the keeper refused; a token that is useless without a proof, where none was asked for.
 pub(crate) fn header(args: Header) -> Result<(), Fault> {
     let token = current(&args.name, options(&args.wanted))?;
-    let line = Zeroizing::new(format!("Authorization: {} {}\n", scheme(token.token_type()), token.as_str()));
-    say::answer(line.as_bytes())
+    let scheme = scheme(token.token_type());
+    let mut lines = Zeroizing::new(format!("Authorization: {scheme} {}\n", token.as_str()));
+    if scheme == "DPoP" {
+        let Some([method, address]) = args.dpop.as_deref() else {
+            let name = &args.name;
+            return Err(Fault::usage(format!("{name}: the token is bound to a key, so each request needs a proof"))
+                .hint(format!("tokenkeeper header {name} --dpop METHOD URL")));
+        };
+        let options = ProofOptions::new().token(&token);
+        let options = args.nonce.into_iter().fold(options, |options, nonce| options.nonce(nonce));
+        let proof = link::wait(async {
+            let account = link::keeper().await?.account(args.name.as_str())?;
+            account.sign_proof(method, address, options).await.map_err(Fault::about(&args.name))
+        })?;
+        lines.push_str(&format!("DPoP: {proof}\n"));
+    }
+    say::answer(lines.as_bytes())
 }
 
 /// Refreshes now and says until when the new token lasts.

@@ -12,7 +12,7 @@ use crate::cache::Shelf;
 use crate::clock::Now;
 use crate::error::Error;
 use crate::keeper::Link;
-use crate::options::{LoginOptions, TokenOptions};
+use crate::options::{LoginOptions, ProofOptions, TokenOptions};
 use crate::request::{Login, Request};
 use crate::sink;
 use crate::status::{AccountStatus, take};
@@ -86,6 +86,18 @@ impl Account {
         let limit = Duration::from_secs(options.timeout.into()) + GRACE;
         let (text, info) = within(limit, async { Ok(self.proxy.get_token(&options.to_wire()).await?) }).await?;
         Ok(token_of(Zeroizing::new(text.into_boxed_str()), info))
+    }
+
+    /// Signs the proof (RFC 9449) for one request: to be sent as `DPoP`, beside `Authorization: DPoP TOKEN`, when the
+    /// token's [`token_type`](Token::token_type) is `DPoP`. The key stays with the keeper. A proof is for this method and
+    /// address, and for one time. When the server answers 401 with a `DPoP-Nonce`, pass that and try once more.
+    ///
+    /// # Errors
+    /// `NotSupported` when the account's tokens are not bound to a key; `InvalidArgs` when the address is neither https
+    /// nor on this machine; else as [`token`](Self::token).
+    pub async fn sign_proof(&self, method: &str, address: &str, options: ProofOptions) -> Result<String, Error> {
+        let limit = Duration::from_secs(MAX_TIMEOUT.into()) + GRACE;
+        within(limit, async { Ok(self.proxy.sign_proof(method, address, &options.to_wire()).await?) }).await
     }
 
     /// Begins to sign in. The caller opens [`Login::uri`] in a browser and then awaits [`Request::wait`].

@@ -21,8 +21,8 @@ use futures_util::StreamExt;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-use crate::{AccountStatus, Definition, Error, Event, LoginOptions, Outcome, RequestState, Slot, Token, TokenOptions};
-use crate::{Registered, VaultState, Watch};
+use crate::{AccountStatus, Definition, Error, Event, LoginOptions, Outcome, ProofOptions, RequestState, Slot, Token};
+use crate::{Registered, TokenOptions, VaultState, Watch};
 
 /// The thread that runs the connection.
 struct Driver {
@@ -168,6 +168,11 @@ impl Account {
     /// See [`crate::Account::token_in_message`].
     pub fn token_in_message(&self, options: TokenOptions) -> Result<Token, Error> {
         self.driver.run(self.inner.token_in_message(options))
+    }
+
+    /// See [`crate::Account::sign_proof`].
+    pub fn sign_proof(&self, method: &str, address: &str, options: ProofOptions) -> Result<String, Error> {
+        self.driver.run(self.inner.sign_proof(method, address, options))
     }
 
     /// See [`crate::Account::login`].

@@ -62,7 +62,7 @@ pub use self::{
     account::Account,
     error::Error,
     keeper::{Definition, Keeper, Registered},
-    options::{LoginOptions, TokenKind, TokenOptions},
+    options::{LoginOptions, ProofOptions, TokenKind, TokenOptions},
     request::{Login, Outcome, Request, RequestState},
     status::{AccountState, AccountStatus},
     token::Token,

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use zbus::Variant;
 
+use crate::token::Token;
 use crate::wire::door::Lines;
 use crate::wire::proxy::Options;
 use crate::wire::{DEFAULT_MIN_VALIDITY, DEFAULT_TIMEOUT, MAX_TIMEOUT, key, word};
@@ -143,6 +145,45 @@ impl TokenOptions {
             }
         }
         Some(())
+    }
+}
+
+/// What a proof is made with (RFC 9449). The default is for the account's current access token, without a nonce.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProofOptions {
+    nonce: Option<String>,
+    digest: Option<[u8; 32]>,
+}
+
+impl ProofOptions {
+    /// For the account's current access token.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// For this token: the proof fits it, also when the keeper has a newer one meanwhile.
+    #[must_use]
+    pub fn token(mut self, token: &Token) -> Self {
+        self.digest = Some(Sha256::digest(token.as_str()).into());
+        self
+    }
+
+    /// What the server sent in `DPoP-Nonce` last. The keeper remembers it for that server.
+    #[must_use]
+    pub fn nonce(mut self, nonce: impl Into<String>) -> Self {
+        self.nonce = Some(nonce.into());
+        self
+    }
+
+    pub(crate) fn to_wire(&self) -> Options<'_> {
+        let mut options = Options::new();
+        if let Some(nonce) = &self.nonce {
+            options.insert(key::proof::NONCE, Variant::from(nonce.as_str()));
+        }
+        if let Some(digest) = &self.digest {
+            options.insert(key::proof::DIGEST, Variant::from(digest.as_slice()));
+        }
+        options
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) fn define(name: &AccountName, at: usize, own: Keys, source: &Source<'
     let endpoints = keys.endpoints()?;
     let issuer = keys.issuer()?;
     keys.check_reachable(&endpoints)?;
+    keys.check_dpop()?;
     keys.check_times()?;
     keys.check_token_files()?;
 
@@ -57,7 +58,7 @@ pub(crate) fn define(name: &AccountName, at: usize, own: Keys, source: &Source<'
         redirect,
         authorize_params,
         token_params: params(all.token_params),
-        dpop: all.dpop.map_or(Switch::Auto, |found| found.value.0),
+        dpop: or(&all.dpop, Switch::Auto),
         par: or(&all.par, Switch::Auto),
         rotation: or(&all.rotation, Rotation::Auto),
         replay_window: value(all.replay_window),

@@ -10,7 +10,7 @@ use crate::details::Details;
 use crate::fault::Fault;
 use crate::params::Params;
 use crate::table::{Found, Item, Read, Table};
-use crate::value::{Bound, Domain, Domains, LoopbackHost, Ports, RedirectPath, Scopes, Separator};
+use crate::value::{Domain, Domains, LoopbackHost, Ports, RedirectPath, Scopes, Separator};
 
 /// Every key that `[account.NAME]` may have, in the order of the documentation.
 pub fn account_keys() -> &'static [&'static str] {
@@ -70,7 +70,7 @@ keys! {
     redirect_path: RedirectPath,
     authorize_params: Params,
     token_params: Params,
-    dpop: Bound,
+    dpop: Switch,
     par: Switch,
     rotation: Rotation,
     replay_window: Duration,

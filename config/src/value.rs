@@ -101,16 +101,6 @@ impl Words for Switch {
     const WORDS: &'static [(&'static str, Self)] = &[("auto", Self::Auto), ("on", Self::On), ("off", Self::Off)];
 }
 
-/// Whether tokens are bound to a key (RFC 9449).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Bound(pub(crate) Switch);
-
-impl Words for Bound {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("auto", Self(Switch::Auto)), ("on", Self(Switch::On)), ("off", Self(Switch::Off))];
-    const NOT_YET: &'static [&'static str] = &["on"];
-}
-
 impl Words for Rotation {
     const WORDS: &'static [(&'static str, Self)] =
         &[("auto", Self::Auto), ("none", Self::None), ("rotating", Self::Rotating)];

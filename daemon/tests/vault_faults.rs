@@ -284,7 +284,11 @@ fn intent(generation: u64) -> Change {
 
 fn grant(replaces: u64) -> Change {
     let token = Some(RefreshToken::Fresh(Secret::from(token_of(replaces + 1))));
-    Change::Grant { replaces, grant: NewGrant { token, keep_previous: true, facts: Facts::default() }, tokens: vec![] }
+    Change::Grant {
+        replaces,
+        grant: NewGrant { token, keep_previous: true, new_key: None, facts: Facts::default() },
+        tokens: vec![],
+    }
 }
 
 fn token_of(generation: u64) -> String {

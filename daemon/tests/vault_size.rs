@@ -60,5 +60,9 @@ fn grant() -> Change {
         generation: 1,
         minted: Wall(0),
     });
-    Change::Grant { replaces: 0, grant: NewGrant { token, keep_previous: true, facts }, tokens: tokens.into() }
+    Change::Grant {
+        replaces: 0,
+        grant: NewGrant { token, keep_previous: true, new_key: None, facts },
+        tokens: tokens.into(),
+    }
 }

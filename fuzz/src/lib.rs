@@ -70,8 +70,8 @@ pub fn token_answer(data: &[u8]) {
         | Outcome::BadRequest { why }
         | Outcome::BadTarget { why }
         | Outcome::Unexplained { why }
+        | Outcome::AnotherProof { why }
         | Outcome::Drift { why } => fit_for_people(&why),
-        Outcome::Nonce { nonce } => assert!(!nonce.is_empty()),
     }
 }
 

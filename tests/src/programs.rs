@@ -31,6 +31,12 @@ pub fn has(name: &str) -> bool {
     std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|place| place.join(name).is_file()))
 }
 
+/// A library that shifts the clock of the program it is loaded into (package libfaketime).
+pub fn faketime() -> Option<PathBuf> {
+    let triples = std::fs::read_dir("/usr/lib").ok()?;
+    triples.flatten().map(|dir| dir.path().join("faketime/libfaketimeMT.so.1")).find(|path| path.exists())
+}
+
 /// Where a program of the system is.
 ///
 /// # Panics

@@ -4,7 +4,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokenkeeper::{LoginOptions, TokenOptions};
+use tokenkeeper::{LoginOptions, ProofOptions, TokenOptions};
 use tokenkeeper_tests::idp::{Deed, Fault, Idp, Settings};
 use tokenkeeper_tests::world::{PATIENCE, World, account, files_below};
 use tokenkeeper_tests::{person, programs};
@@ -21,10 +21,28 @@ fn assert_clean(place: &str, bytes: &[u8], secrets: &[String]) {
     assert_eq!(found(bytes, secrets), Vec::<String>::new(), "a secret stands in {place}");
 }
 
+/// How a private key on P-256 begins in PKCS#8, raw and as text: whatever key it is, it is found.
+fn key_marks() -> [Vec<u8>; 4] {
+    let raw: Vec<u8> = [
+        [0x30, 0x81, 0x87, 0x02, 0x01, 0x00, 0x30, 0x13, 0x06].as_slice(),
+        &[0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06],
+    ]
+    .concat();
+    let hex: String = raw.iter().map(|byte| format!("{byte:02x}")).collect();
+    let base64 = "MIGHAgEAMBMGByqGSM49AgEG";
+    [raw, hex.clone().into_bytes(), hex.to_uppercase().into_bytes(), base64.as_bytes().to_vec()]
+}
+
+fn assert_no_key(place: &str, bytes: &[u8]) {
+    let found = key_marks().iter().any(|mark| bytes.windows(mark.len()).any(|window| window == mark));
+    assert!(!found, "a private key stands in {place}");
+}
+
 /// Drives a login, refreshes, faults and a restart, with the loudest log.
 async fn a_day(idp: &Idp) -> World {
     let mut world = World::bare().await;
-    world.write_config(&account("work", idp));
+    // With a key that is no token, and is as secret.
+    world.write_config(&format!("{}dpop = \"on\"\n", account("work", idp)));
     world.init_vault().await;
     let mut daemon = world.daemon();
     daemon.env("TOKENKEEPER_LOG", "trace");
@@ -48,16 +66,21 @@ async fn no_secret_is_in_log_arguments_environment_or_files() {
     let world = a_day(&idp).await;
     let secrets = idp.given_out();
     assert!(secrets.len() >= 4);
+    let work = world.account("work").await;
+    work.sign_proof("GET", "https://api.example/", ProofOptions::new()).await.expect("there is a key");
     let pid = world.keeper().pid();
     assert_clean("the log", world.keeper().log().as_bytes(), &secrets);
+    assert_no_key("the log", world.keeper().log().as_bytes());
     for name in ["cmdline", "environ"] {
         let bytes = std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
         assert_clean(name, &bytes, &secrets);
+        assert_no_key(name, &bytes);
     }
     let files = files_below(&world.path(""));
     assert!(files.iter().any(|(path, _)| path.ends_with("vault.db")), "the vault is among the files");
     for (path, bytes) in files {
         assert_clean(&path.display().to_string(), &bytes, &secrets);
+        assert_no_key(&path.display().to_string(), &bytes);
     }
 }
 

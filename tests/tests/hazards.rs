@@ -86,7 +86,9 @@ async fn a_copied_home_is_held_until_it_is_adopted() {
 
 #[tokio::test]
 async fn a_clock_that_jumps_a_day_serves_no_expired_token_and_loses_nothing() {
-    let Some(library) = faketime() else { return say("skipped: a clock that jumps: libfaketime is not installed") };
+    let Some(library) = programs::faketime() else {
+        return say("skipped: a clock that jumps: libfaketime is not installed");
+    };
     for jump in [DAY, -DAY] {
         let idp = Idp::start(Settings { access_lifetime: 3600.0, ..Settings::default() }).await;
         let mut world = World::bare().await;
@@ -168,9 +170,4 @@ async fn api_status(idp: &Idp, token: &str) -> u16 {
     let client = reqwest::Client::builder().no_proxy().build().expect("constants");
     let request = client.get(format!("{}/api", idp.base())).header("authorization", format!("Bearer {token}"));
     request.send().await.expect("the server answers").status().as_u16()
-}
-
-fn faketime() -> Option<std::path::PathBuf> {
-    let triples = std::fs::read_dir("/usr/lib").ok()?;
-    triples.flatten().map(|dir| dir.path().join("faketime/libfaketimeMT.so.1")).find(|path| path.exists())
 }

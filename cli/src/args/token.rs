@@ -76,6 +76,12 @@ pub(crate) struct Header {
     pub(crate) name: AccountName,
     #[command(flatten)]
     pub(crate) wanted: Wanted,
+    /// Also print the DPoP header for this request, where the token is bound to a key
+    #[arg(long, num_args = 2, value_names = ["METHOD", "URL"])]
+    pub(crate) dpop: Option<Vec<String>>,
+    /// What the server sent in DPoP-Nonce
+    #[arg(long, requires = "dpop")]
+    pub(crate) nonce: Option<String>,
 }
 
 /// Run a program with a token

@@ -18,6 +18,22 @@ pub mod token {
     pub const TIMEOUT: &str = "timeout";
 }
 
+/// Options of SignProof. All but the first two choose the token that goes with the request, as for GetToken.
+pub mod proof {
+    /// `s`: what the server sent in `DPoP-Nonce` last.
+    pub const NONCE: &str = "nonce";
+    /// `ay`: SHA-256 of the token that goes with the request; else it is the account's current one.
+    pub const DIGEST: &str = "digest";
+    /// `s`: one that the definition declares.
+    pub const AUDIENCE: &str = "audience";
+    /// `s`: one that the definition declares.
+    pub const RESOURCE: &str = "resource";
+    /// `as`: scopes the token must cover.
+    pub const SCOPES: &str = "scopes";
+    /// `u`: seconds to wait.
+    pub const TIMEOUT: &str = "timeout";
+}
+
 /// What comes with a token.
 pub mod info {
     /// `s`: `Bearer` or as the server says.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::codec;
 use super::denied::Denied;
 use super::effect::{Effect, Progress};
 use super::input::{LoginOptions, RequestId};
@@ -36,6 +37,7 @@ impl Account {
         }
         let LoginOptions { login_hint, prompt, acr_values, max_age, .. } = &login.options;
         let scopes = login_scopes(&definition, &metadata, &login.options.scopes);
+        let proof_key = login.new_key().as_ref().and_then(codec::thumbprint);
         let ask = AuthorizeAsk {
             redirect_uri: &redirect_uri,
             scopes: &scopes,
@@ -46,6 +48,7 @@ impl Account {
             prompt: prompt.as_deref(),
             acr_values: acr_values.as_deref(),
             max_age: *max_age,
+            proof_key: proof_key.as_deref(),
         };
         let judged = par::is_wanted(&definition, &metadata).and_then(|is_pushed| match is_pushed {
             true => authorize::parameters(&definition, &ask).map(Err),

@@ -1,11 +1,11 @@
-//! Where the lifecycle meets the OAuth codec: ID tokens as evidence of who signed in.
+//! Where the lifecycle meets the OAuth codec: ID tokens as evidence of who signed in, keys that tokens are bound to.
 
 use std::time::Duration;
 
 use tokenkeeper_config::Definition;
 
 use crate::oauth::id_token::{self, Expected, IdTokenProblem};
-use crate::oauth::{IdClaims, Metadata};
+use crate::oauth::{IdClaims, Metadata, SigningKey};
 use crate::secret::Secret;
 use crate::time::Wall;
 
@@ -66,6 +66,11 @@ pub(super) fn id_token_at_refresh(
         Err(IdTokenProblem::UnknownKey) => Err(IdProblem::UnknownKey),
         Err(problem) => Err(IdProblem::Other(problem.to_string())),
     }
+}
+
+/// The thumbprint of a proof key (RFC 7638); `None` = it is none.
+pub(super) fn thumbprint(proof_key: &Secret) -> Option<String> {
+    SigningKey::from_pkcs8(proof_key).ok().map(|key| key.thumbprint())
 }
 
 fn check(

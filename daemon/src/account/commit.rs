@@ -61,7 +61,7 @@ impl Account {
     }
 
     fn installed(&mut self, fresh: Fresh, sealed: Option<Sealed>, turn: &mut Turn<'_>) {
-        let Fresh { generation, kept, facts, ended, tokens, replaces_all, sent, source } = fresh;
+        let Fresh { generation, kept, new_key: _, facts, ended, tokens, replaces_all, sent, source } = fresh;
         let host = self.host();
         let Some(holding) = self.vault.open_mut() else {
             if let Source::Login { request } = source {

@@ -89,7 +89,8 @@ impl Account {
             other => return login.awaits = other,
         };
         let what = What::DevicePoll { request: login.request, scopes: device.scopes.clone() };
-        let exchange = Exchange::DeviceCode { code: device.code.duplicate(), interval: device.interval };
+        let (code, interval) = (device.code.duplicate(), device.interval);
+        let exchange = Exchange::DeviceCode { code, interval, proof_key: login.new_key() };
         let metadata = device.metadata.clone();
         login.awaits = Awaits::Poll(device);
         self.send(Attempt::first(what, definition, turn.now), metadata, exchange, turn);
@@ -134,6 +135,10 @@ impl Account {
                 self.not_reached(why, Some(retry_after), turn);
                 self.go_on_polling(request, |device| device.answered(device.interval, now));
                 self.answer_after_failure(turn);
+            }
+            outcome if self.wants_proof(&attempt, &outcome) => {
+                self.prove_from_now_on();
+                self.go_on_polling(request, |device| device.answered(device.interval, now));
             }
             // Auth0 says `expired_token` once and `invalid_grant` ever after: it is the same to the person.
             Outcome::Ended { why } => {

@@ -48,20 +48,20 @@ pub enum Effect {
 /// A request to the server, without the parts that the vault keeps.
 #[allow(missing_docs, reason = "the fields are named for their types")]
 pub enum Exchange {
-    /// RFC 6749 §4.1.3 with RFC 7636 §4.5.
-    Code { code: Secret, verifier: Secret, redirect_uri: String },
-    /// RFC 6749 §6.
-    Refresh { token: Sealed, key: TokenKey },
+    /// RFC 6749 §4.1.3 with RFC 7636 §4.5. With a proof by this key, if there is one.
+    Code { code: Secret, verifier: Secret, redirect_uri: String, proof_key: Option<Secret> },
+    /// RFC 6749 §6. With a proof by the key of this thumbprint, which the vault keeps, if there is one.
+    Refresh { token: Sealed, key: TokenKey, proof_key: Option<String> },
     /// RFC 6749 §4.4.
     ClientCredentials { key: TokenKey },
-    /// RFC 8693 §2.1.
-    TokenExchange { subject: Arc<Secret>, key: TokenKey },
+    /// RFC 8693 §2.1. With a proof as at a refresh.
+    TokenExchange { subject: Arc<Secret>, key: TokenKey, proof_key: Option<String> },
     /// RFC 9126 §2.1: the authorization request. Reports `Pushed`, or `Answered` with what came instead.
     Push { parameters: Box<Parameters> },
     /// RFC 8628 §3.1: a code for a person. Reports `Authorized`, or `Answered` with what came instead.
     DeviceAuthorization { scopes: Vec<String> },
     /// RFC 8628 §3.4: one poll; `interval` is the one kept so far. Reports `Undecided` or `Answered`.
-    DeviceCode { code: Secret, interval: Duration },
+    DeviceCode { code: Secret, interval: Duration, proof_key: Option<Secret> },
 }
 
 /// What a commit changes: all of it or nothing, compared and swapped on the generation that is stored now.

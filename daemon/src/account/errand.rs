@@ -36,8 +36,8 @@ pub(super) struct Attempt {
     pub(super) lost_before: u32,
     /// An intent for it is durable.
     pub(super) intended: bool,
-    /// It was repeated with another nonce.
-    pub(super) another_nonce: bool,
+    /// It was repeated with another proof.
+    pub(super) another_proof: bool,
 }
 
 /// What is asked for.
@@ -45,7 +45,7 @@ pub(super) enum What {
     Refresh { token: Sealed, key: TokenKey },
     ClientCredentials { key: TokenKey },
     TokenExchange { subject: Arc<Secret>, key: TokenKey },
-    Code { request: RequestId, nonce: Secret, scopes: Vec<String> },
+    Code { request: RequestId, nonce: Secret, scopes: Vec<String>, code: Secret, redirect_uri: String },
     Push { request: RequestId },
     DeviceAuthorization { request: RequestId },
     DevicePoll { request: RequestId, scopes: Vec<String> },
@@ -68,6 +68,8 @@ pub(super) struct Fresh {
     pub(super) generation: u64,
     /// The stored token goes on; `None` = the commit seals another, or there is none.
     pub(super) kept: Option<Sealed>,
+    /// The key of the facts, where it is a new one.
+    pub(super) new_key: Option<Secret>,
     pub(super) facts: Facts,
     pub(super) ended: Option<Ended>,
     pub(super) tokens: Vec<Cached>,
@@ -100,7 +102,7 @@ pub(super) struct Again {
 impl Attempt {
     /// The first of its kind, now.
     pub(super) fn first(what: What, definition: Arc<Definition>, now: &Now) -> Self {
-        Self { what, definition, sent: *now, lost_before: 0, intended: false, another_nonce: false }
+        Self { what, definition, sent: *now, lost_before: 0, intended: false, another_proof: false }
     }
 
     /// Which token it is about.

@@ -84,10 +84,14 @@ impl Account {
     pub(super) fn ask(&mut self, mut attempt: Attempt, turn: &mut Turn<'_>) {
         let Some(metadata) = self.metadata() else { return };
         let exchange = match &attempt.what {
-            What::Refresh { token, key } => Exchange::Refresh { token: token.clone(), key: key.clone() },
+            What::Refresh { token, key } => {
+                let proof_key = self.proof_key().map(str::to_owned);
+                Exchange::Refresh { token: token.clone(), key: key.clone(), proof_key }
+            }
             What::ClientCredentials { key } => Exchange::ClientCredentials { key: key.clone() },
             What::TokenExchange { subject, key } => {
-                Exchange::TokenExchange { subject: subject.clone(), key: key.clone() }
+                let proof_key = self.proof_key().map(str::to_owned);
+                Exchange::TokenExchange { subject: subject.clone(), key: key.clone(), proof_key }
             }
             // What a login asks is sent where the login is, and never again.
             What::Code { .. } | What::Push { .. } | What::DeviceAuthorization { .. } | What::DevicePoll { .. } => {

@@ -89,7 +89,8 @@ impl Account {
         let replaces_all = definition.refresh_kills_token || ended.is_some();
         let source = Source::Refresh { key, served };
         let kept = if refresh_token.is_some() { None } else { kept };
-        let fresh = Fresh { generation, kept, facts, ended, tokens, replaces_all, sent: attempt.sent, source };
+        let sent = attempt.sent;
+        let fresh = Fresh { generation, kept, new_key: None, facts, ended, tokens, replaces_all, sent, source };
         self.commit(fresh, refresh_token, turn);
     }
 
@@ -114,6 +115,7 @@ impl Account {
         let fresh = Fresh {
             generation: holding.generation + 1,
             kept: None,
+            new_key: None,
             facts,
             ended: None,
             tokens: Vec::new(),
@@ -125,7 +127,7 @@ impl Account {
     }
 
     /// P4. `token` is a new refresh token; without it the kept one goes on.
-    pub(super) fn commit(&mut self, fresh: Fresh, token: Option<Secret>, turn: &mut Turn<'_>) {
+    pub(super) fn commit(&mut self, mut fresh: Fresh, token: Option<Secret>, turn: &mut Turn<'_>) {
         let Some(holding) = self.vault.held_mut() else { return };
         let keep_previous = token.is_some() && matches!(fresh.source, Source::Refresh { .. } | Source::Salvaged { .. });
         let token = match (token, &fresh.kept) {
@@ -135,7 +137,7 @@ impl Account {
         };
         let facts = Facts { ended: fresh.ended.clone(), ..fresh.facts.clone() };
         let tokens = default_tokens(&fresh, holding, turn.now);
-        let grant = NewGrant { token, keep_previous, facts };
+        let grant = NewGrant { token, keep_previous, new_key: fresh.new_key.take(), facts };
         let change = Change::Grant { replaces: fresh.generation - 1, grant, tokens };
         self.save(change, super::errand::Then::Grant(Box::new(fresh)), turn);
     }

@@ -155,6 +155,14 @@ impl Vault {
     }
 
     /// Also while it is closing: for whatever is still under way.
+    pub(super) fn held(&self) -> Option<&Holding> {
+        match self {
+            Self::Open(holding) | Self::Closing(holding) => Some(holding),
+            Self::Locked => None,
+        }
+    }
+
+    /// The same, to change it.
     pub(super) fn held_mut(&mut self) -> Option<&mut Holding> {
         match self {
             Self::Open(holding) | Self::Closing(holding) => Some(holding),

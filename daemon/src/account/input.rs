@@ -74,7 +74,7 @@ pub struct LoginOptions {
     pub adopt: bool,
 }
 
-/// Randomness for one login, drawn by the shell: 256 bit each, base64url.
+/// Randomness for one login, drawn by the shell: 256 bit each, base64url; and a key.
 pub struct Entropy {
     /// `state` (RFC 6749 §10.12).
     pub state: Secret,
@@ -82,6 +82,8 @@ pub struct Entropy {
     pub nonce: Secret,
     /// `code_verifier` (RFC 7636 §4.1).
     pub verifier: Secret,
+    /// A new key on P-256 (PKCS#8), for tokens that are bound to one (RFC 9449).
+    pub proof_key: Secret,
     /// The random path of the redirect URI (RFC 8252 §8.9), without a slash.
     pub path: String,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokenkeeper_config::{Definition, Flow};
+use tokenkeeper_config::{Definition, Flow, Switch};
 
 use super::denied::Denied;
 use super::device::Device;
@@ -23,6 +23,8 @@ pub(super) struct Login {
     pub(super) request: RequestId,
     pub(super) options: LoginOptions,
     pub(super) entropy: Entropy,
+    /// Its tokens will be bound to the key of its entropy (RFC 9449).
+    pub(super) proves: bool,
     /// When it fails by itself, unless it is past the person's part.
     pub(super) deadline: Boot,
     pub(super) awaits: Awaits,
@@ -104,7 +106,8 @@ impl Account {
         };
         let awaits_metadata = matches!(awaits, Awaits::Metadata);
         let deadline = turn.now.boot.after(schedule::LOGIN_LIMIT);
-        self.login = Some(Login { request, options, entropy, deadline, awaits, listens: false });
+        let proves = self.defined.good.as_ref().is_some_and(|definition| definition.dpop == Switch::On);
+        self.login = Some(Login { request, options, entropy, proves, deadline, awaits, listens: false });
         if awaits_metadata {
             self.prepare_server(turn);
         }

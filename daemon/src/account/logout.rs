@@ -8,6 +8,7 @@ use super::holding::{Grant, Holding};
 use super::input::{DEFAULT_KEY, WaiterId};
 use super::login::Awaits;
 use super::machine::{Account, Turn};
+use super::record::Facts;
 use super::revocation::Revocation;
 use super::schedule;
 use crate::time::{Boot, Now, Wall};
@@ -90,7 +91,8 @@ impl Account {
         let fresh = Fresh {
             generation: generation + 1,
             kept: None,
-            facts: lineage.facts.clone(),
+            new_key: None,
+            facts: Facts { proof_key: None, ..lineage.facts.clone() },
             ended: Some(ended.clone()),
             tokens: Vec::new(),
             replaces_all: true,

@@ -26,6 +26,7 @@ mod setback;
 mod tend;
 mod token_exchange;
 
+mod bound;
 mod login;
 
 mod browser;

@@ -23,6 +23,9 @@ pub struct NewGrant {
     pub token: Option<RefreshToken>,
     /// Keep the token of the previous generation sealed beside it until this one has worked once (P6).
     pub keep_previous: bool,
+    /// The key that its tokens are bound to, if it is a new one (PKCS#8); else the stored one goes on where
+    /// [`Facts::proof_key`] names one.
+    pub new_key: Option<Secret>,
     /// What is known of it.
     pub facts: Facts,
 }
@@ -55,6 +58,8 @@ pub struct Facts {
     pub rotates: bool,
     /// How many refreshes this lineage has seen.
     pub refreshes: u64,
+    /// Thumbprint (RFC 7638) of the key that the tokens are bound to (RFC 9449); `None` = whoever has them may use them.
+    pub proof_key: Option<String>,
     /// Set when the lineage is no longer usable; the token stays sealed for seven days.
     pub ended: Option<Ended>,
 }

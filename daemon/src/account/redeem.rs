@@ -8,12 +8,12 @@ use tokenkeeper_config::Definition;
 
 use super::codec;
 use super::denied::Denied;
-use super::effect::{Change, Exchange};
+use super::effect::Change;
 use super::errand::{Attempt, Fresh, Source, Then, What};
 use super::grant_end::note_end;
 use super::granted::id_token_cached;
 use super::input::{RequestId, TokenKey};
-use super::login::{Awaits, login_scopes};
+use super::login::{Awaits, Login, login_scopes};
 use super::machine::{Account, Server, Turn};
 use super::record::Facts;
 use super::tokens::{Cached, Minted};
@@ -86,19 +86,27 @@ impl Account {
             request: login.request,
             nonce: login.entropy.nonce.duplicate(),
             scopes: login_scopes(&definition, metadata, &login.options.scopes),
+            code,
+            redirect_uri,
         };
-        let verifier = login.entropy.verifier.duplicate();
         let attempt = Attempt::first(what, definition, turn.now);
-        let exchange = Exchange::Code { code, verifier, redirect_uri };
-        self.send(attempt, metadata.clone(), exchange, turn);
+        self.send_code(attempt, metadata.clone(), turn);
     }
 
     fn store_import(&mut self, token: Secret, turn: &mut Turn<'_>) {
         let (Some(login), Some(holding)) = (&self.login, self.vault.open()) else { return };
+        let new_key = login.new_key();
+        let facts = Facts {
+            signed_in_at: turn.now.wall.0,
+            refreshed_at: turn.now.wall.0,
+            proof_key: new_key.as_ref().and_then(codec::thumbprint),
+            ..Facts::default()
+        };
         let fresh = Fresh {
             generation: holding.generation + 1,
             kept: None,
-            facts: Facts { signed_in_at: turn.now.wall.0, refreshed_at: turn.now.wall.0, ..Facts::default() },
+            new_key,
+            facts,
             ended: None,
             tokens: Vec::new(),
             replaces_all: true,
@@ -128,6 +136,12 @@ impl Account {
         }
         let granted = match outcome {
             Outcome::Granted(granted) => *granted,
+            other if self.wants_proof(&attempt, &other) => return self.prove_code(attempt, turn),
+            Outcome::AnotherProof { why } => {
+                let is_bound = attempt.another_proof;
+                let denied = Denied::Misconfigured(self.unproved(&attempt.definition, is_bound, &why));
+                return self.login_failed(request, denied, turn);
+            }
             other => return self.login_failed(request, self.refusal(other), turn),
         };
         self.brought(Brought { attempt, refresh_token, granted }, false, turn);
@@ -226,6 +240,7 @@ impl Account {
     ) -> Fresh {
         let generation = self.vault.open().map_or(0, |holding| holding.generation) + 1;
         let sent = attempt.sent;
+        let new_key = self.login.as_ref().and_then(Login::new_key);
         let asked = of_login(&attempt.what).map_or(&[][..], |(_, _, scopes)| scopes);
         let scopes = granted.scopes.clone().unwrap_or_else(|| asked.to_vec());
         let mut facts = Facts {
@@ -235,6 +250,7 @@ impl Account {
             refreshed_at: sent.wall.0,
             asked_at: turn.now.wall.0,
             authorization_details: granted.authorization_details.clone(),
+            proof_key: new_key.as_ref().and_then(codec::thumbprint),
             ..Facts::default()
         };
         note_end(&mut facts, &granted, &sent);
@@ -249,7 +265,7 @@ impl Account {
             tokens.push(id_token_cached(token, claims.expires_at, &sent, generation));
         }
         let source = Source::Login { request };
-        Fresh { generation, kept: None, facts, ended: None, tokens, replaces_all: true, sent, source }
+        Fresh { generation, kept: None, new_key, facts, ended: None, tokens, replaces_all: true, sent, source }
     }
 
     /// Why a code brought nothing. A code is good for one try, so all of these end the login.
@@ -267,10 +283,7 @@ impl Account {
             | Outcome::Drift { why } => Denied::Misconfigured(why),
             Outcome::AccessDenied { why } => Denied::NotPermitted(why),
             Outcome::Ended { why } | Outcome::Attention { why } | Outcome::Unexplained { why } => Denied::Failed(why),
-            Outcome::Nonce { .. } => {
-                Denied::NotSupported(format!("{} wants DPoP, which is not built yet", self.host()))
-            }
-            Outcome::Granted(_) => Denied::Failed("the answer was not used".to_owned()),
+            Outcome::Granted(_) | Outcome::AnotherProof { .. } => Denied::Failed("the answer was not used".to_owned()),
         }
     }
 
@@ -285,7 +298,7 @@ impl Account {
 /// Whose login an exchange belongs to, the nonce of its authorization request if it had one, and the scopes it asked for.
 fn of_login(what: &What) -> Option<(RequestId, Option<&Secret>, &[String])> {
     match what {
-        What::Code { request, nonce, scopes } => Some((*request, Some(nonce), scopes)),
+        What::Code { request, nonce, scopes, .. } => Some((*request, Some(nonce), scopes)),
         What::DevicePoll { request, scopes } => Some((*request, None, scopes)),
         What::Push { request } | What::DeviceAuthorization { request } => Some((*request, None, &[])),
         What::Refresh { .. } | What::ClientCredentials { .. } | What::TokenExchange { .. } => None,

@@ -241,7 +241,7 @@ impl Story {
             "bad-request" => Outcome::BadRequest { why: why() },
             "bad-target" => Outcome::BadTarget { why: why() },
             "unexplained" => Outcome::Unexplained { why: why() },
-            "nonce" => Outcome::Nonce { nonce: "n".into() },
+            "another-proof" => Outcome::AnotherProof { why: why() },
             "drift" => Outcome::Drift { why: why() },
             other => panic!("no such answer: {other}"),
         };

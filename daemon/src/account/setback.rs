@@ -38,10 +38,14 @@ impl Account {
                 return self.bad_target(&attempt, why, turn);
             }
             Outcome::BadTarget { why } => self.stopped(why, turn),
-            Outcome::Nonce { .. } if may_repeat && !attempt.another_nonce => {
-                return self.ask(Attempt { another_nonce: true, ..attempt }, turn);
+            Outcome::AnotherProof { .. } if may_repeat && !attempt.another_proof && self.proof_key().is_some() => {
+                return self.ask(Attempt { another_proof: true, ..attempt }, turn);
             }
-            Outcome::Nonce { .. } => self.stopped(format!("{} wants another DPoP nonce each time", self.host()), turn),
+            // Nothing was done, and the next nonce may be the right one.
+            Outcome::AnotherProof { why } if self.proof_key().is_some() => {
+                self.not_reached(self.unproved(&attempt.definition, true, &why), None, turn);
+            }
+            Outcome::AnotherProof { why } => self.stopped(self.unproved(&attempt.definition, false, &why), turn),
             Outcome::Drift { why } => match self.server {
                 // The metadata is read again, once; everybody goes on waiting.
                 Server::Known { again: false, .. } => {

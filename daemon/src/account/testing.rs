@@ -116,7 +116,8 @@ pub(super) fn metadata(promises_iss: bool) -> Arc<Metadata> {
 
 pub(super) fn entropy(request: RequestId) -> Entropy {
     let text = |what: &str| Secret::from(format!("{what}-{}", request.0));
-    Entropy { state: text("state"), nonce: text("nonce"), verifier: text("verifier"), path: "random".into() }
+    let proof_key = crate::oauth::testing::proof_key();
+    Entropy { state: text("state"), nonce: text("nonce"), verifier: text("verifier"), proof_key, path: "random".into() }
 }
 
 /// An ID token nobody signed: the metadata above publishes no keys.
@@ -197,18 +198,28 @@ pub(super) fn denial(denied: &Denied, now: &Now) -> String {
 
 fn exchanged(exchange: &Exchange) -> String {
     match exchange {
-        Exchange::Code { code, verifier, redirect_uri } => {
-            format!("code {} with {} from {redirect_uri}", shown(code), shown(verifier))
+        Exchange::Code { code, verifier, redirect_uri, proof_key } => {
+            let proved = proof_key.as_ref().map_or("", |_| ", proved");
+            format!("code {} with {} from {redirect_uri}{proved}", shown(code), shown(verifier))
         }
-        Exchange::Refresh { token, key } => format!("refresh {}{}", unseal(token), keyed(key)),
+        Exchange::Refresh { token, key, proof_key } => {
+            let proved = proof_key.as_ref().map_or("", |_| ", proved");
+            format!("refresh {}{}{proved}", unseal(token), keyed(key))
+        }
         Exchange::ClientCredentials { key } => format!("client credentials{}", keyed(key)),
-        Exchange::TokenExchange { subject, key } => format!("exchange of {}{}", shown(subject), keyed(key)),
+        Exchange::TokenExchange { subject, key, proof_key } => {
+            let proved = proof_key.as_ref().map_or("", |_| ", proved");
+            format!("exchange of {}{}{proved}", shown(subject), keyed(key))
+        }
         Exchange::Push { parameters } => {
             let names: Vec<_> = parameters.pairs().map(|(name, _)| name).collect();
             format!("to push {}", names.join(" "))
         }
         Exchange::DeviceAuthorization { scopes } => format!("for a code, scopes {}", scopes.join(" ")),
-        Exchange::DeviceCode { code, interval } => format!("poll {}, interval {interval:?}", shown(code)),
+        Exchange::DeviceCode { code, interval, proof_key } => {
+            let proved = proof_key.as_ref().map_or("", |_| ", proved");
+            format!("poll {}, interval {interval:?}{proved}", shown(code))
+        }
     }
 }
 
@@ -243,7 +254,13 @@ fn changed(change: &Change) -> String {
             let tokens: Vec<_> = tokens.iter().map(|token| shown(&token.token)).collect();
             let previous = if grant.keep_previous { ", previous kept" } else { "" };
             let ended = grant.facts.ended.as_ref().map_or("", |_| ", ended");
-            format!("grant {}: {token}{previous}{ended}, tokens [{}]", replaces + 1, tokens.join(", "))
+            let key = match (&grant.facts.proof_key, &grant.new_key) {
+                (Some(_), Some(_)) => ", new key",
+                (Some(_), None) => ", same key",
+                (None, Some(_)) => ", a key that is never used",
+                (None, None) => "",
+            };
+            format!("grant {}: {token}{previous}{key}{ended}, tokens [{}]", replaces + 1, tokens.join(", "))
         }
         Change::Tokens { generation, tokens } => {
             let tokens: Vec<_> = tokens.iter().map(|token| shown(&token.token)).collect();

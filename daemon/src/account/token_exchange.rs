@@ -82,7 +82,7 @@ impl Account {
         }
         let what = What::TokenExchange { subject, key };
         let attempt =
-            Attempt { what, definition, sent: *turn.now, lost_before: 0, intended: false, another_nonce: false };
+            Attempt { what, definition, sent: *turn.now, lost_before: 0, intended: false, another_proof: false };
         self.ask(attempt, turn);
     }
 
@@ -95,11 +95,11 @@ impl Account {
             | Outcome::Portal { why }
             | Outcome::Ambiguous { why }
             | Outcome::Drift { why } => self.exchange_put_off(&key, why, None, turn),
-            Outcome::Nonce { .. } if !attempt.another_nonce => {
-                self.ask(Attempt { another_nonce: true, ..attempt }, turn);
+            Outcome::AnotherProof { .. } if !attempt.another_proof && self.proof_key().is_some() => {
+                self.ask(Attempt { another_proof: true, ..attempt }, turn);
             }
-            Outcome::Nonce { .. } => {
-                let why = format!("{} wants another DPoP nonce each time", self.host());
+            Outcome::AnotherProof { why } => {
+                let why = self.unproved(&attempt.definition, self.proof_key().is_some(), &why);
                 self.exchange_refused(&key, Denied::Misconfigured(why), turn);
             }
             Outcome::AccessDenied { why } => self.exchange_refused(&key, Denied::NotPermitted(why), turn),

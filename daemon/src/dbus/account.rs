@@ -11,6 +11,7 @@ use zbus::{Message, ObjectPath, Variant, as_variant};
 
 use super::fault::Fault;
 use super::options::{self, Dictionary};
+use super::proof;
 use super::serve::{Call, Face};
 use super::sink::Sink;
 use crate::account::{Denied, Served};
@@ -39,10 +40,7 @@ pub(super) async fn call(face: &Arc<Face>, call: &Call<'_>, name: &AccountName) 
             let begun = face.keeper.set_secret(name).await?;
             call.answer(&face.begin_request(call, begun))
         }
-        "SignProof" => {
-            call.arguments::<(&str, &str, Dictionary<'_>)>("ssa{sv}")?;
-            Err(Fault::not_built("sign DPoP proofs"))
-        }
+        "SignProof" => proof::sign(face, call, name).await,
         "SetPermission" => {
             call.arguments::<(&str, &str, Dictionary<'_>)>("ssa{sv}")?;
             Err(Fault::not_built("remember permissions"))

@@ -13,6 +13,7 @@ mod introspect;
 mod manager;
 mod object;
 mod options;
+mod proof;
 mod properties;
 mod request;
 mod root;

@@ -70,8 +70,13 @@ impl<'m> Options<'m> {
         }
     }
 
+    /// As it came, for the one that has a kind of its own.
+    pub(super) fn value(&self, key: &str) -> Option<&Variant<'m>> {
+        self.0.get(key)
+    }
+
     /// The caller's patience.
-    fn timeout(&self) -> Result<Duration, Fault> {
+    pub(super) fn timeout(&self) -> Result<Duration, Fault> {
         let seconds = self.seconds(key::token::TIMEOUT)?.unwrap_or(DEFAULT_TIMEOUT);
         if !(1..=MAX_TIMEOUT).contains(&seconds) {
             return Err(Fault::invalid_args(format!("`timeout` is 1 to {MAX_TIMEOUT} seconds, not {seconds}")));

@@ -8,7 +8,7 @@ use std::path::Path;
 use tokenkeeper_config::Definition;
 use zeroize::Zeroizing;
 
-use crate::oauth::{Client, Metadata, Signer, SigningKey, Stamp};
+use crate::oauth::{Client, Metadata, Prover, Signer, SigningKey, Stamp};
 use crate::secret::Secret;
 
 /// A file with a secret or a key is small.
@@ -18,13 +18,20 @@ const LIMIT: u64 = 64 * 1024;
 pub(super) struct Credentials {
     pub(super) secret: Option<Secret>,
     pub(super) key: Option<SigningKey>,
+    /// What the tokens are bound to, and the server's nonce for the next proof.
+    pub(super) proof: Option<(SigningKey, Option<String>)>,
     pub(super) stamp: Box<dyn Fn() -> Stamp + Send + Sync>,
 }
 
 impl Credentials {
     pub(super) fn client<'a>(&'a self, definition: &'a Definition, metadata: &'a Metadata) -> Client<'a> {
         let key = self.key.as_ref().map(|key| Signer { key, stamp: &*self.stamp });
-        Client { definition, metadata, secret: self.secret.as_ref(), key }
+        let prover = |(key, nonce): &'a (SigningKey, Option<String>)| Prover {
+            signer: Signer { key, stamp: &*self.stamp },
+            nonce: nonce.as_deref(),
+        };
+        let proof = self.proof.as_ref().map(prover);
+        Client { definition, metadata, secret: self.secret.as_ref(), key, proof }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokenkeeper_config::{AccountName, Definition};
+use url::Url;
 
 use crate::account::{Account, Effect, Input, Status};
 use crate::time::{Boot, Now};
@@ -71,6 +72,18 @@ impl Entry {
 
     pub(super) fn has_unsaved(&self) -> bool {
         self.machine().has_unsaved()
+    }
+
+    /// Thumbprint of the key that its tokens are bound to.
+    pub(super) fn proof_key(&self) -> Option<&str> {
+        self.machine().proof_key()
+    }
+
+    /// Where its authorization server is.
+    pub(super) fn issuer(&self) -> Option<Url> {
+        let definition = self.definition.as_ref().ok()?;
+        let stated = definition.issuer.as_deref().and_then(|issuer| issuer.parse().ok());
+        stated.or_else(|| definition.endpoints.token_endpoint.clone())
     }
 
     fn machine(&self) -> &Account {

@@ -22,7 +22,7 @@ use crate::oauth::device::{self, Polled};
 use crate::oauth::introspect;
 use crate::oauth::par;
 use crate::oauth::token_request::{self, TokenAsk};
-use crate::oauth::{Answer, Metadata, Outcome, Sent, Stamp};
+use crate::oauth::{Answer, Metadata, Outcome, Sent, SigningKey, Stamp};
 use crate::secret::{Sealed, Secret};
 use crate::vault::{Binding, CommitFailed, Vault};
 
@@ -82,10 +82,28 @@ impl Errands {
         let Asked { definition, metadata, exchange, timeout } = asked;
         let cannot = |why| Input::Answered { ticket, answer: Answer::without_token(Outcome::Misconfigured { why }) };
         // A secret or key that cannot be had is no fault of the grant: it wants the configuration changed.
-        let credentials = match self.credentials(&who.account, &definition, &metadata).await {
+        let mut credentials = match self.credentials(&who.account, &definition, &metadata).await {
             Ok(credentials) => credentials,
             Err(why) => return Ok(cannot(why)),
         };
+        let proof_key = match &exchange {
+            Exchange::Code { proof_key, .. } | Exchange::DeviceCode { proof_key, .. } => {
+                proof_key.as_ref().map(signing_key).transpose()?
+            }
+            Exchange::Refresh { proof_key: Some(thumbprint), .. }
+            | Exchange::TokenExchange { proof_key: Some(thumbprint), .. } => {
+                Some(self.proof_key(who, thumbprint).await?)
+            }
+            Exchange::Refresh { proof_key: None, .. }
+            | Exchange::TokenExchange { proof_key: None, .. }
+            | Exchange::ClientCredentials { .. }
+            | Exchange::DeviceAuthorization { .. }
+            | Exchange::Push { .. } => None,
+        };
+        credentials.proof = proof_key.map(|key| {
+            let nonce = metadata.token_endpoint.as_ref().and_then(|endpoint| self.servers.nonce_at(endpoint));
+            (key, nonce)
+        });
         let client = credentials.client(&definition, &metadata);
         let opened = match &exchange {
             Exchange::Refresh { token, .. } => Some(self.reveal(who, token).await?),
@@ -97,10 +115,12 @@ impl Errands {
             | Exchange::DeviceCode { .. } => None,
         };
         let request = match (&exchange, &opened) {
-            (Exchange::Code { code, verifier, redirect_uri }, _) => {
+            (Exchange::Code { code, verifier, redirect_uri, .. }, _) => {
                 token_request::code(&client, code, verifier, redirect_uri)
             }
-            (Exchange::TokenExchange { subject, key }, _) => token_request::exchange(&client, subject, asked_for(key)),
+            (Exchange::TokenExchange { subject, key, .. }, _) => {
+                token_request::exchange(&client, subject, asked_for(key))
+            }
             (Exchange::Refresh { key, .. }, Some(token)) => token_request::refresh(&client, token, asked_for(key)),
             (Exchange::Refresh { key, .. } | Exchange::ClientCredentials { key }, _) => {
                 token_request::client_credentials(&client, asked_for(key))
@@ -131,6 +151,16 @@ impl Errands {
 
     async fn reveal(&self, who: &Errander, token: &Sealed) -> Result<Secret, String> {
         self.vault.reveal(&who.account, who.binding, token).await.map_err(|e| e.to_string())
+    }
+
+    /// The key that an account's tokens are bound to, if it is still the one that is meant.
+    pub(super) async fn proof_key(&self, who: &Errander, thumbprint: &str) -> Result<SigningKey, String> {
+        let key = self.vault.proof_key(&who.account, who.binding).await.map_err(|e| e.to_string())?;
+        let key = signing_key(&key)?;
+        if key.thumbprint() != thumbprint {
+            return Err("the key that the tokens are bound to is another one now: sign in again".to_owned());
+        }
+        Ok(key)
     }
 
     async fn credentials(
@@ -167,7 +197,7 @@ impl Errands {
             let at = servers.time_at(endpoint.as_ref(), clock.now().wall);
             Stamp { at, id: random::id() }
         };
-        Ok(Credentials { secret, key, stamp: Box::new(stamp) })
+        Ok(Credentials { secret, key, proof: None, stamp: Box::new(stamp) })
     }
 
     pub(super) fn save(&self, who: Errander, ticket: Ticket, change: Change) {
@@ -257,6 +287,10 @@ impl Errands {
 fn host_of(address: Option<&str>) -> String {
     let url = address.and_then(|address| Url::parse(address).ok());
     url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn signing_key(proof_key: &Secret) -> Result<SigningKey, String> {
+    SigningKey::from_pkcs8(proof_key).map_err(|why| format!("what is stored as the key that tokens are bound to {why}"))
 }
 
 fn asked_for(key: &TokenKey) -> TokenAsk<'_> {

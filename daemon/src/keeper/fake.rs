@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use tokenkeeper_config::{AccountName, KeeperSettings};
 use tokio::sync::{mpsc, watch};
 
-use super::handle::{Begun, Handle, Message, RequestState, RequestView, VaultView, View};
+use super::handle::{Begun, Handle, Message, ProofWanted, RequestState, RequestView, VaultView, View};
 use super::registering::Enrolled;
 use crate::account::{Denied, RequestId, Served, State, Status};
 use crate::secret::Secret;
@@ -161,6 +161,11 @@ async fn answer(mut inbox: mpsc::Receiver<Message>, view: watch::Receiver<Arc<Vi
                     request.send_modify(|view| view.state = RequestState::Cancelled);
                 }
                 drop(reply.send(Ok(())));
+            }
+            Message::SignProof { wanted: ProofWanted { target, nonce, digest }, reply, .. } => {
+                let nonce = nonce.unwrap_or_default();
+                let proof = format!("proof of {} {nonce} {:02x}{:02x}", target.address(), digest[0], digest[1]);
+                drop(reply.send(Ok(Secret::from(proof))));
             }
             Message::Logout { account, reply } => {
                 note(format!("logout {account}"));

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::registering::Enrolled;
 use crate::account::{Denied, LoginOptions, RequestId, Served, Status, TokenKey};
+use crate::oauth::dpop;
 use crate::secret::Secret;
 use crate::vault::{SlotView, VaultState};
 
@@ -29,6 +30,7 @@ pub(super) enum Message {
     Token { account: AccountName, ask: Wanted, reply: Reply<Served> },
     Refresh { account: AccountName, timeout: Duration, reply: Reply<u64> },
     Login { account: AccountName, options: LoginOptions, reply: Reply<Begun> },
+    SignProof { account: AccountName, wanted: ProofWanted, reply: Reply<Secret> },
     Logout { account: AccountName, reply: Reply<()> },
     Remove { account: AccountName, reply: Reply<()> },
     SetSecret { account: AccountName, reply: Reply<Begun> },
@@ -57,6 +59,17 @@ pub struct Wanted {
     pub rejected: Option<u64>,
     /// How long the caller waits.
     pub timeout: Duration,
+}
+
+/// The options of SignProof, checked.
+#[derive(Debug, Clone)]
+pub struct ProofWanted {
+    /// The request that is proved.
+    pub target: dpop::Target,
+    /// What its server wants to see; `None` = what it wanted last, as far as callers told.
+    pub nonce: Option<String>,
+    /// SHA-256 of the token that goes with it.
+    pub digest: [u8; 32],
 }
 
 /// A request that has begun.
@@ -129,6 +142,7 @@ impl Message {
             Self::Token { .. }
             | Self::Refresh { .. }
             | Self::Login { .. }
+            | Self::SignProof { .. }
             | Self::Logout { .. }
             | Self::Remove { .. }
             | Self::SetSecret { .. } => true,
@@ -153,6 +167,7 @@ impl Message {
             Self::Refresh { reply, .. } => drop(reply.send(Err(denied))),
             Self::AddAccount { reply, .. } => drop(reply.send(Err(denied))),
             Self::Register { reply, .. } => drop(reply.send(Err(denied))),
+            Self::SignProof { reply, .. } => drop(reply.send(Err(denied))),
             Self::Login { reply, .. }
             | Self::SetSecret { reply, .. }
             | Self::Unlock { reply, .. }
@@ -212,6 +227,11 @@ impl Handle {
     /// Begins a login; answers when its address is known, or it failed, or it waits for input.
     pub async fn login(&self, account: &AccountName, options: LoginOptions) -> Result<Begun, Denied> {
         self.ask(|reply| Message::Login { account: account.clone(), options, reply }).await
+    }
+
+    /// Signs a proof for one request, by the key that the account's tokens are bound to.
+    pub async fn sign_proof(&self, account: &AccountName, wanted: ProofWanted) -> Result<Secret, Denied> {
+        self.ask(|reply| Message::SignProof { account: account.clone(), wanted, reply }).await
     }
 
     /// Revokes and forgets the grant.

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::account::Entropy;
+use crate::oauth::new_proof_key;
 use crate::secret::Secret;
 
 /// Random bytes from the kernel.
@@ -13,9 +14,9 @@ pub(super) fn bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// What one login needs: 256 bit each (RFC 7636 §7.1, RFC 6749 §10.10).
+/// What one login needs: 256 bit each (RFC 7636 §7.1, RFC 6749 §10.10), and a key.
 pub(super) fn entropy() -> Entropy {
-    Entropy { state: token(), nonce: token(), verifier: token(), path: id() }
+    Entropy { state: token(), nonce: token(), verifier: token(), proof_key: new_proof_key(), path: id() }
 }
 
 /// An id that was never used before: 128 bit.

@@ -192,6 +192,7 @@ impl Keeper {
                 let deadline = self.now().boot.after(timeout);
                 self.ask(&account, reply, Waiting::Refresh, |waiter| Input::RefreshWanted { waiter, deadline });
             }
+            Message::SignProof { account, wanted, reply } => self.sign_proof(&account, wanted, reply),
             Message::Logout { account, reply } => {
                 self.ask(&account, reply, Waiting::Logout, |waiter| Input::LogoutWanted { waiter });
             }

@@ -125,12 +125,7 @@ fn judge(response: &Response, body: &Body, context: &AnswerContext<'_>) -> Outco
         Meaning::Misconfigured => return Outcome::Misconfigured { why: why.sentence() },
         Meaning::BadRequest => return Outcome::BadRequest { why: why.sentence() },
         Meaning::BadTarget => return Outcome::BadTarget { why: why.sentence() },
-        Meaning::Nonce => {
-            return match nonce(headers) {
-                Some(nonce) => Outcome::Nonce { nonce },
-                None => Outcome::BadRequest { why: why.sentence() },
-            };
-        }
+        Meaning::AnotherProof => return Outcome::AnotherProof { why: why.sentence() },
         Meaning::Unknown => {}
     }
     match (status.as_u16(), body) {
@@ -156,12 +151,6 @@ fn judge(response: &Response, body: &Body, context: &AnswerContext<'_>) -> Outco
 /// Whether an unknown refusal at 200 is one for certain. `{"message": "ok"}` without a token is none.
 fn names_error(fields: &Json) -> bool {
     fields.get("error").is_some() || ["ok", "success"].iter().any(|n| matches!(fields.get(n), Some(Json::Bool(false))))
-}
-
-/// `DPoP-Nonce` (RFC 9449 §8.1: NQCHAR, so visible ASCII).
-fn nonce(headers: &HeaderMap) -> Option<String> {
-    let nonce = headers.get("dpop-nonce")?.to_str().ok()?;
-    (!nonce.is_empty() && nonce.len() <= 1024).then(|| nonce.to_owned())
 }
 
 /// The sentence for people: who answered what, in the server's words where it has some.

@@ -24,7 +24,7 @@ fn word(outcome: &Outcome) -> (&'static str, Option<&str>) {
         Outcome::BadRequest { why } => ("bad-request", Some(why)),
         Outcome::BadTarget { why } => ("bad-target", Some(why)),
         Outcome::Unexplained { why } => ("unexplained", Some(why)),
-        Outcome::Nonce { .. } => ("nonce", None),
+        Outcome::AnotherProof { why } => ("another-proof", Some(why)),
         Outcome::Drift { why } => ("drift", Some(why)),
     }
 }
@@ -68,7 +68,6 @@ fn judge_case(case: &Case) -> Vec<String> {
             ("login", seconds([granted.login_lifetime, granted.refresh_lifetime].into_iter().flatten().min())),
         ]),
         Outcome::NotProcessed { retry_after, .. } => seen.push(("retry", retry_after.as_secs().to_string())),
-        Outcome::Nonce { nonce } => seen.push(("nonce", nonce.clone())),
         _ => {}
     }
 

@@ -17,7 +17,7 @@ fn account() -> Definition {
 fn sent(definition: &Definition, metadata: &Metadata, key: &SigningKey) -> Result<Vec<(String, String)>, CannotAsk> {
     let count = AtomicU64::new(1);
     let stamp = || Stamp { at: 1_000_000, id: format!("id-{}", count.fetch_add(1, Ordering::Relaxed)) };
-    let client = Client { definition, metadata, secret: None, key: Some(Signer { key, stamp: &stamp }) };
+    let client = Client { definition, metadata, secret: None, key: Some(Signer { key, stamp: &stamp }), proof: None };
     token_request::refresh(&client, &secret("rt-1"), TokenAsk::default()).map(|request| form(&request))
 }
 
@@ -90,6 +90,7 @@ fn two_requests_never_carry_the_same_assertion() {
         metadata: &metadata,
         secret: None,
         key: Some(Signer { key: &key, stamp: &stamp }),
+        proof: None,
     };
     let ids: BTreeSet<String> = (0..5)
         .map(|_| {

@@ -29,6 +29,8 @@ pub struct AuthorizeAsk<'a> {
     pub acr_values: Option<&'a str>,
     /// The longest time since they signed in, in seconds (RFC 9470 §4).
     pub max_age: Option<u32>,
+    /// Thumbprint of the key that the code is to be bound to (RFC 9449 §10).
+    pub proof_key: Option<&'a str>,
 }
 
 /// Why there is no authorization address.
@@ -46,7 +48,7 @@ pub enum CannotAuthorize {
 }
 
 /// Parameters that `authorize_params` cannot set: the protocol rests on them.
-const OURS: [&str; 8] = [
+const OURS: [&str; 9] = [
     "response_type",
     "client_id",
     "redirect_uri",
@@ -55,6 +57,7 @@ const OURS: [&str; 8] = [
     "nonce",
     "code_challenge",
     "code_challenge_method",
+    "dpop_jkt",
 ];
 
 /// The address to open in the browser.
@@ -95,7 +98,13 @@ pub fn parameters(definition: &Definition, ask: &AuthorizeAsk<'_>) -> Result<Par
     for resource in &definition.resources {
         parameters.add("resource", resource);
     }
-    for (name, value) in [("login_hint", ask.login_hint), ("prompt", ask.prompt), ("acr_values", ask.acr_values)] {
+    let optional = [
+        ("login_hint", ask.login_hint),
+        ("prompt", ask.prompt),
+        ("acr_values", ask.acr_values),
+        ("dpop_jkt", ask.proof_key),
+    ];
+    for (name, value) in optional {
         if let Some(value) = value {
             parameters.set(name, value);
         }

@@ -25,6 +25,7 @@ fn made(
         prompt,
         acr_values: None,
         max_age: None,
+        proof_key: None,
     };
     let url = url(definition, metadata, &ask).expect("an address");
     assert_eq!(url.fragment(), None);
@@ -73,6 +74,7 @@ fn details_and_how_to_sign_in_are_passed_on_as_they_are() {
         prompt: None,
         acr_values: Some("phrh phr"),
         max_age: Some(0),
+        proof_key: None,
     };
     let query: Query = url(&definition, &metadata(), &ask).expect("an address").query_pairs().into_owned().collect();
     assert_eq!(value(&query, "authorization_details"), Some(details));
@@ -177,6 +179,7 @@ fn without_an_endpoint_or_a_client_there_is_no_address() {
         prompt: None,
         acr_values: None,
         max_age: None,
+        proof_key: None,
     };
     let none = Metadata { authorization_endpoint: None, ..metadata() };
     assert_eq!(url(&definition(), &none, &ask), Err(CannotAuthorize::NoEndpoint));

@@ -22,6 +22,17 @@ pub struct Client<'a> {
     pub secret: Option<&'a Secret>,
     /// The client's key, if there is one.
     pub key: Option<Signer<'a>>,
+    /// The key that its tokens are bound to, if they are.
+    pub proof: Option<Prover<'a>>,
+}
+
+/// What proves that a request comes from the holder of a key (RFC 9449).
+#[derive(Clone, Copy)]
+pub struct Prover<'a> {
+    /// The key.
+    pub signer: Signer<'a>,
+    /// What this server wants to see in the next proof.
+    pub nonce: Option<&'a str>,
 }
 
 /// A key, and what makes each of its signatures another one.

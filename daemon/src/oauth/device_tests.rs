@@ -33,7 +33,7 @@ fn the_request_names_client_scopes_audience_and_every_resource() {
     definition.audience = Some("https://api.example".into());
     definition.resources = vec!["https://a.example".into(), "https://b.example".into()];
     let metadata = Metadata { device_authorization_endpoint: Some(url("https://as.example/device/code")), ..server() };
-    let client = Client { definition: &definition, metadata: &metadata, secret: None, key: None };
+    let client = Client { definition: &definition, metadata: &metadata, secret: None, key: None, proof: None };
     let scopes = ["openid".to_owned(), "offline_access".to_owned()];
     let request = request(&client, &scopes).expect("a request");
     assert_eq!(request.uri(), "https://as.example/device/code");
@@ -53,7 +53,7 @@ fn the_request_names_client_scopes_audience_and_every_resource() {
 #[test]
 fn a_server_without_the_flow_is_told_apart() {
     let (definition, metadata) = (definition(), server());
-    let client = Client { definition: &definition, metadata: &metadata, secret: None, key: None };
+    let client = Client { definition: &definition, metadata: &metadata, secret: None, key: None, proof: None };
     assert_eq!(request(&client, &[]).err(), Some(CannotAsk::NoEndpoint("device authorization")));
 }
 

@@ -53,7 +53,7 @@ mod tests {
     fn the_access_token_is_asked_about() {
         let endpoint = Some(url("https://as.example/introspect"));
         let (definition, metadata) = (definition(), Metadata { introspection_endpoint: endpoint, ..metadata() });
-        let client = Client { definition: &definition, metadata: &metadata, secret: None, key: None };
+        let client = Client { definition: &definition, metadata: &metadata, secret: None, key: None, proof: None };
         let request = request(&client, &secret("at-1")).expect("a request");
         assert_eq!(request.uri(), "https://as.example/introspect");
         let sent = form(&request);

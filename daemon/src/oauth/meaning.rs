@@ -20,8 +20,8 @@ pub(super) enum Meaning {
     BadRequest,
     /// The audience or resource was wrong.
     BadTarget,
-    /// Another proof is wanted (RFC 9449 §8).
-    Nonce,
+    /// Another proof is wanted (RFC 9449 §5, §8).
+    AnotherProof,
     /// Nobody has decided yet (RFC 8628 §3.5).
     Pending,
     /// Poll less often (RFC 8628 §3.5).
@@ -114,10 +114,9 @@ impl Meaning {
             | "insufficient_scope"
             | "invalid_authorization_details"
             | "invalid_request"
-            | "invalid_dpop_proof"
             | "unsupported_token_type" => Self::BadRequest,
             "invalid_target" | "invalid_resource" => Self::BadTarget,
-            "use_dpop_nonce" => Self::Nonce,
+            "use_dpop_nonce" | "invalid_dpop_proof" => Self::AnotherProof,
             _ => Self::Unknown,
         }
     }
@@ -197,11 +196,11 @@ mod tests {
                 Misconfigured,
             ),
             (
-                "invalid_scope insufficient_scope invalid_authorization_details invalid_request invalid_dpop_proof unsupported_token_type",
+                "invalid_scope insufficient_scope invalid_authorization_details invalid_request unsupported_token_type",
                 BadRequest,
             ),
             ("invalid_target invalid_resource", BadTarget),
-            ("use_dpop_nonce", Nonce),
+            ("use_dpop_nonce invalid_dpop_proof", AnotherProof),
             ("Unauthorized unauthorized Forbidden brand_new_error", Unknown),
         ] {
             for code in codes.split(' ') {

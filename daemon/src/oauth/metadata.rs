@@ -164,6 +164,7 @@ fn believe(definition: &Definition, asked: &str, document: &Json) -> Result<Meta
             "token_endpoint_auth_signing_alg_values_supported",
         ),
         id_token_signing_alg_values_supported: list(document, "id_token_signing_alg_values_supported"),
+        dpop_signing_alg_values_supported: list(document, "dpop_signing_alg_values_supported"),
         keys: None,
     };
     if metadata.token_endpoint.is_none() {

@@ -15,6 +15,7 @@ pub mod redirect;
 
 pub mod assertion;
 mod client_auth;
+pub mod dpop;
 mod form;
 mod signing_key;
 pub mod token_request;
@@ -44,10 +45,10 @@ pub mod resource;
 mod json;
 mod text;
 
-pub use client_auth::{CannotAsk, Client, Signer};
+pub use client_auth::{CannotAsk, Client, Prover, Signer};
 pub use granted::is_certificate_bound;
 pub use heard::Heard;
-pub use signing_key::{NoKey, SigningKey, Stamp};
+pub use signing_key::{NoKey, SigningKey, Stamp, new_proof_key};
 pub use wire::{Answer, Fault, Granted, IdClaims, Metadata, Outcome, Request, Response, Sent};
 
 #[cfg(test)]

@@ -51,9 +51,11 @@ fn every_parameter_is_in_the_body_and_the_address_has_only_client_and_reference(
         prompt: None,
         acr_values: None,
         max_age: None,
+        proof_key: None,
     };
     let parameters = authorize::parameters(&definition, &ask).expect("parameters");
-    let client = Client { definition: &definition, metadata: &metadata, secret: Some(&client_secret), key: None };
+    let client =
+        Client { definition: &definition, metadata: &metadata, secret: Some(&client_secret), key: None, proof: None };
     let request = request(&client, &parameters).expect("a request");
     assert_eq!(request.uri(), "https://as.example/par");
     let sent = form(&request);

@@ -6,7 +6,7 @@ use crate::oauth::testing::{definition, form, metadata, response, secret, value}
 fn the_refresh_token_is_revoked_and_nothing_else_is_sent() {
     let (mut definition, metadata) = (definition(), metadata());
     definition.token_params.insert("grant".into(), "x".into());
-    let client = Client { definition: &definition, metadata: &metadata, secret: None, key: None };
+    let client = Client { definition: &definition, metadata: &metadata, secret: None, key: None, proof: None };
     let request = request(&client, &secret("rt-1")).expect("a request");
     assert_eq!(request.uri(), "https://as.example/revoke");
     let sent = form(&request);
@@ -19,7 +19,7 @@ fn the_refresh_token_is_revoked_and_nothing_else_is_sent() {
 #[test]
 fn a_server_without_revocation_is_no_error_of_logout() {
     let (definition, none) = (definition(), Metadata { revocation_endpoint: None, ..metadata() });
-    let client = Client { definition: &definition, metadata: &none, secret: None, key: None };
+    let client = Client { definition: &definition, metadata: &none, secret: None, key: None, proof: None };
     assert_eq!(request(&client, &secret("rt-1")).err(), Some(CannotAsk::NoEndpoint("revocation")));
 }
 

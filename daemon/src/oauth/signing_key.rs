@@ -35,6 +35,12 @@ pub struct Stamp {
     pub id: String,
 }
 
+/// Makes a key on P-256, as PKCS#8 in DER. What is drawn is drawn by the library.
+pub fn new_proof_key() -> Secret {
+    let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
+    Secret::copy_of(made.expect("a key can be made as long as there is randomness").as_ref())
+}
+
 /// Why some text is no key to sign with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoKey {
@@ -67,6 +73,14 @@ impl SigningKey {
         };
         der.zeroize();
         pair.map(Self).ok_or(NoKey::Kind)
+    }
+
+    /// Reads a key as it is kept here: PKCS#8 in DER.
+    ///
+    /// # Errors
+    /// When it is not one of the kinds above.
+    pub fn from_pkcs8(der: &Secret) -> Result<Self, NoKey> {
+        any(der.reveal()).map(Self).ok_or(NoKey::Kind)
     }
 
     /// The names of the algorithms it can sign by (RFC 7518 §3.1, RFC 8037, RFC 9864), the usual first.

@@ -51,6 +51,18 @@ fn the_same_key_in_another_file_format_is_the_same_key() {
     assert_ne!(key("p256").thumbprint(), key("p384").thumbprint());
 }
 
+/// The canary test looks for keys by how they begin.
+#[test]
+fn a_new_proof_key_is_another_each_time_and_begins_as_every_such_key() {
+    use base64::engine::general_purpose::STANDARD;
+    let (one, two) = (new_proof_key(), new_proof_key());
+    let key = SigningKey::from_pkcs8(&one).expect("a key");
+    assert_eq!(key.algorithms(), ["ES256"]);
+    assert_ne!(key.thumbprint(), SigningKey::from_pkcs8(&two).expect("a key").thumbprint());
+    assert!(STANDARD.encode(one.reveal()).starts_with("MIGHAgEAMBMGByqGSM49AgEG"));
+    assert_eq!(SigningKey::from_pkcs8(&Secret::copy_of(b"none")).err(), Some(NoKey::Kind));
+}
+
 #[test]
 fn what_is_no_key_says_what_is() {
     for nothing in

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject;
 use tokenkeeper_config::{AssertionAudience, Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Switch};
 use url::Url;
 
@@ -93,6 +95,13 @@ pub(crate) fn key(name: &str) -> SigningKey {
         other => panic!("no key `{other}`"),
     };
     SigningKey::from_pem(&Secret::copy_of(pem)).unwrap_or_else(|why| panic!("{name}: {why}"))
+}
+
+/// A key that tokens are bound to, as it is kept: the one that `key("p256")` reads.
+pub(crate) fn proof_key() -> Secret {
+    let pem = include_bytes!("testdata/p256.pem").as_slice();
+    let der = PrivatePkcs8KeyDer::from_pem_slice(pem).expect("PEM");
+    Secret::copy_of(der.secret_pkcs8_der())
 }
 
 /// Header and claims of a compact JWS, unverified.

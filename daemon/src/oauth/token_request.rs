@@ -1,10 +1,11 @@
 //! Requests to the token endpoint (RFC 6749 §4.1.3, §6, §4.4.2). Always a form by POST; JSON is refused by most.
 
-use http::header;
+use http::{HeaderValue, header};
 use tokenkeeper_config::ScopeNarrowing;
 use url::Url;
 
-use super::client_auth::{self, CannotAsk, Client};
+use super::client_auth::{self, CannotAsk, Client, Prover};
+use super::dpop;
 use super::form::Form;
 use super::wire::Request;
 use crate::secret::Secret;
@@ -122,7 +123,8 @@ fn finish(client: &Client<'_>, mut form: Form) -> Result<Request, CannotAsk> {
     post(client, endpoint, form)
 }
 
-/// A form to an endpoint, authenticated; `Accept` because GitHub answers with a form otherwise.
+/// A form to an endpoint, authenticated and proved, both anew for every request; `Accept` because GitHub answers with a
+/// form otherwise.
 pub(super) fn post(client: &Client<'_>, endpoint: &Url, mut form: Form) -> Result<Request, CannotAsk> {
     let authorization = client_auth::authenticate(client, &mut form)?;
     let mut request = http::Request::post(endpoint.as_str())
@@ -132,6 +134,13 @@ pub(super) fn post(client: &Client<'_>, endpoint: &Url, mut form: Form) -> Resul
         .expect("an endpoint is an absolute http(s) address");
     if let Some(value) = authorization {
         request.headers_mut().insert(header::AUTHORIZATION, value);
+    }
+    if let Some(Prover { signer, nonce }) = client.proof {
+        let claims = dpop::Claims { token: None, nonce };
+        let proof = dpop::sign(signer.key, &dpop::Target::post(endpoint), claims, &(signer.stamp)());
+        let mut value = HeaderValue::from_bytes(proof.reveal()).expect("a JWS is visible ASCII");
+        value.set_sensitive(true);
+        request.headers_mut().insert("dpop", value);
     }
     Ok(request.map(|()| form.into_body()))
 }

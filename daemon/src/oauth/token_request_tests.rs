@@ -10,7 +10,7 @@ fn refreshed(
     secret_: Option<&Secret>,
     ask: TokenAsk<'_>,
 ) -> Result<Request, CannotAsk> {
-    refresh(&Client { definition, metadata, secret: secret_, key: None }, &secret("rt-1"), ask)
+    refresh(&Client { definition, metadata, secret: secret_, key: None, proof: None }, &secret("rt-1"), ask)
 }
 
 fn listing(methods: &[&str]) -> Metadata {
@@ -22,7 +22,7 @@ fn listing(methods: &[&str]) -> Metadata {
 #[test]
 fn a_code_is_redeemed_by_a_public_client() {
     let (definition, metadata) = (definition(), metadata());
-    let client = Client { definition: &definition, metadata: &metadata, secret: None, key: None };
+    let client = Client { definition: &definition, metadata: &metadata, secret: None, key: None, proof: None };
     let request = code(&client, &secret("c/1"), &secret("v-1"), "http://127.0.0.1:4711/cb").expect("a request");
     assert_eq!(request.method(), "POST");
     assert_eq!(request.uri(), "https://as.example/token");
@@ -117,7 +117,8 @@ fn a_client_asks_on_its_own_account() {
     definition.scopes = vec!["read".into(), "offline_access".into()];
     let password = secret("s-1");
     let metadata = listing(&["client_secret_post"]);
-    let client = Client { definition: &definition, metadata: &metadata, secret: Some(&password), key: None };
+    let client =
+        Client { definition: &definition, metadata: &metadata, secret: Some(&password), key: None, proof: None };
     let sent = form(&client_credentials(&client, TokenAsk::default()).expect("a request"));
     let expected = [
         ("grant_type", "client_credentials"),

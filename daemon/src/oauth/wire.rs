@@ -65,8 +65,18 @@ pub struct Metadata {
     pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
     pub token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
     pub id_token_signing_alg_values_supported: Option<Vec<String>>,
+    /// RFC 9449 §5.1.
+    pub dpop_signing_alg_values_supported: Option<Vec<String>>,
     /// The JWK set at `jwks_uri` (RFC 7517 §5) as JSON text, if it was fetched.
     pub keys: Option<String>,
+}
+
+impl Metadata {
+    /// Whether the server says that it takes proofs by our keys.
+    pub fn takes_proofs(&self) -> bool {
+        let listed = self.dpop_signing_alg_values_supported.as_deref().unwrap_or_default();
+        listed.iter().any(|name| name == super::dpop::ALGORITHM)
+    }
 }
 
 /// A token endpoint's answer, read tolerantly.
@@ -142,10 +152,10 @@ pub enum Outcome {
         #[allow(missing_docs)]
         why: String,
     },
-    /// `use_dpop_nonce` (RFC 9449 §8).
-    Nonce {
-        /// The nonce to use.
-        nonce: String,
+    /// `use_dpop_nonce`, `invalid_dpop_proof` (RFC 9449 §5, §8): nothing was done, another proof is wanted.
+    AnotherProof {
+        #[allow(missing_docs)]
+        why: String,
     },
     /// 404, 405, 410: the endpoint has moved.
     Drift {

@@ -26,6 +26,7 @@ const MOST_UNREVOKED: usize = 16;
 pub(super) struct Present {
     pub(super) grant: Option<Row>,
     pub(super) tokens: Option<Row>,
+    pub(super) proof_key: Option<Row>,
     /// Read only where a login is forgotten.
     pub(super) parting: Option<Parting>,
 }
@@ -69,6 +70,7 @@ pub(super) fn prepare(sealer: &Sealer, owner: &Owner<'_>, present: &Present, cha
             if let Some(row) = revocation.as_ref().and_then(|new| revocations_row(sealer, owner, present, new)) {
                 rows.rows.push((Kind::Revocations, Some(row)));
             }
+            rows.rows.extend(present.proof_key.iter().map(|_| (Kind::ProofKey, None)));
             Ok(rows)
         }
         Change::Grant { replaces, grant, tokens } => {
@@ -110,7 +112,17 @@ fn new_grant(
     let row = row.map_err(|_| too_large(owner))?;
 
     let tokens = tokens_row(sealer, owner, generation, tokens);
-    Ok(Rows { rows: vec![(Kind::Grant, Some(row)), (Kind::Tokens, tokens)], token })
+    let mut rows = vec![(Kind::Grant, Some(row)), (Kind::Tokens, tokens)];
+    match (&grant.facts.proof_key, &grant.new_key, &present.proof_key) {
+        (Some(_), Some(key), _) => {
+            let row = sealer.seal_proof_key(owner.account, generation, owner.binding, key);
+            rows.push((Kind::ProofKey, Some(row.map_err(|_| too_large(owner))?)));
+        }
+        // Nothing is bound to it any more.
+        (None, _, Some(_)) => rows.push((Kind::ProofKey, None)),
+        (Some(_), None, _) | (None, _, None) => {}
+    }
+    Ok(Rows { rows, token })
 }
 
 /// The default tokens. Where the two do not fit into one record, the access token is what counts.

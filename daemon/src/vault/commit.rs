@@ -125,7 +125,7 @@ impl Store {
     /// Forgets everything of an account but what its server has still to be told.
     pub(super) fn remove(&mut self, account: &AccountName) -> Result<(), Refused> {
         self.hurry();
-        let kinds = [Kind::Grant, Kind::Tokens, Kind::ClientSecret, Kind::Registration];
+        let kinds = [Kind::Grant, Kind::Tokens, Kind::ClientSecret, Kind::ProofKey, Kind::Registration];
         self.write(&kinds.map(|kind| (account.as_str(), kind, None))).map_err(Refused::Disk)
     }
 

@@ -139,6 +139,9 @@ pub enum Unopenable {
     /// Bound to another issuer, client or token endpoint, or damaged.
     #[error("the refresh token does not open under the present issuer, client id and token endpoint")]
     Sealed,
+    /// The key that tokens are bound to is not there, is damaged, or is bound to another issuer, client or endpoint.
+    #[error("the key that the tokens are bound to cannot be opened: sign in again")]
+    ProofKey,
 }
 
 /// A commit that is durable nowhere. The change is given back, so that nothing is lost while the process lives.

@@ -141,6 +141,15 @@ impl Vault {
         self.worker.call(|store| store.adopt()).await?
     }
 
+    /// The key that the tokens of an account's grant are bound to (PKCS#8).
+    ///
+    /// # Errors
+    /// When the vault is shut, or there is no such key that opens.
+    pub async fn proof_key(&self, account: &AccountName, binding: Binding) -> Result<Secret, Unopenable> {
+        let account = account.clone();
+        self.worker.call(move |store| store.proof_key(account.as_str(), &binding)).await?
+    }
+
     /// The client secret that the vault keeps for an account.
     ///
     /// # Errors

@@ -56,7 +56,7 @@ fn reseal(old: &Sealer, new: &Sealer, account: &str, row: &Row) -> Result<Row, R
             }
             new.seal_grant(account, row.generation, &row.binding, &body).map_err(too_large)
         }
-        Kind::Tokens | Kind::ClientSecret | Kind::Registration | Kind::Revocations => {
+        Kind::Tokens | Kind::ClientSecret | Kind::ProofKey | Kind::Registration | Kind::Revocations => {
             new.seal_again(old, account, row).ok_or_else(damaged)
         }
         Kind::RefreshToken | Kind::Meta | Kind::Slot => Err(damaged()),

@@ -39,6 +39,8 @@ pub(super) enum Kind {
     Tokens,
     /// The client secret of an account.
     ClientSecret,
+    /// The key that an account's tokens are bound to.
+    ProofKey,
     /// Tokens of forgotten logins of which the server has not been told.
     Revocations,
     /// The registration of an account's client.
@@ -230,6 +232,7 @@ impl Kind {
             Self::Grant => "grant",
             Self::Tokens => "tokens",
             Self::ClientSecret => "client-secret",
+            Self::ProofKey => "proof-key",
             Self::Revocations => "revocations",
             Self::Registration => "registration",
             Self::RefreshToken => "refresh-token",
@@ -242,7 +245,8 @@ impl Kind {
 impl Kind {
     /// The kind of a record in the database.
     pub(super) fn of_record(word: &str) -> Option<Self> {
-        let records = [Self::Grant, Self::Tokens, Self::ClientSecret, Self::Registration, Self::Revocations];
+        let records =
+            [Self::Grant, Self::Tokens, Self::ClientSecret, Self::ProofKey, Self::Registration, Self::Revocations];
         records.into_iter().find(|kind| kind.as_str() == word)
     }
 }

@@ -91,6 +91,21 @@ impl Sealer {
         Ok(Registration::decode(self.open_row(account, row)?.reveal())?)
     }
 
+    /// A proof key belongs to the grant whose tokens are bound to it.
+    pub(super) fn seal_proof_key(
+        &self,
+        account: &str,
+        generation: u64,
+        binding: &Binding,
+        key: &Secret,
+    ) -> Result<Row, TooLarge> {
+        self.seal_row(Kind::ProofKey, account, generation, binding, key.reveal())
+    }
+
+    pub(super) fn open_proof_key(&self, account: &str, row: &Row) -> Result<Secret, Unsealable> {
+        self.open_row(account, row)
+    }
+
     /// Version, generation, then the sealed token. It is not padded: it lies inside a padded record.
     pub(super) fn seal_token(&self, account: &str, generation: u64, binding: &Binding, token: &Secret) -> Sealed {
         let context = self.context(Kind::RefreshToken, account, generation, 0, binding);

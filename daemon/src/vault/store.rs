@@ -299,6 +299,7 @@ impl Store {
         Ok(Present {
             grant: self.newest(account, Kind::Grant)?,
             tokens: self.newest(account, Kind::Tokens)?,
+            proof_key: self.newest(account, Kind::ProofKey)?,
             parting: None,
         })
     }
@@ -317,6 +318,13 @@ impl Store {
 
     pub(super) fn reveal(&self, account: &str, binding: &Binding, token: &Sealed) -> Result<Secret, Unopenable> {
         self.sealer()?.open_token(account, binding, token).map_err(|_| Unopenable::Sealed)
+    }
+
+    pub(super) fn proof_key(&self, account: &str, binding: &Binding) -> Result<Secret, Unopenable> {
+        let sealer = self.sealer()?;
+        let row = self.present(account)?.proof_key.filter(|row| row.binding == *binding);
+        let key = row.and_then(|row| sealer.open_proof_key(account, &row).ok());
+        key.ok_or(Unopenable::ProofKey)
     }
 
     pub(super) fn client_secret(&self, account: &str) -> Result<Option<Secret>, Refused> {

@@ -1,4 +1,5 @@
 // The certified provider, strict: PKCE, refresh tokens that work once, reuse ends the grant.
+// With the argument `dpop`, every proof must have a nonce of the server's (RFC 9449 §8), here and at userinfo.
 // Prints a line of JSON when it is ready, `{"issuer": …, "resource": …, "keys": {client: its private key in PEM}}`, and one for each event; ends when its standard input does.
 import { createServer } from 'node:http';
 import { randomBytes } from 'node:crypto';
@@ -9,6 +10,8 @@ import * as mcp from './resource.mjs';
 // It warns and notes that its store and its pages are for development, which is what they are for here.
 console.warn = console.info = () => {};
 
+const wantsNonces = process.argv.includes('dpop');
+
 const api = { scope: 'read write', accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } } };
 const resources = { 'https://api.acme.example/': api, 'https://mail.acme.example/': api };
 
@@ -17,6 +20,8 @@ const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 // Clients that sign who they are, one for each algorithm; and one whose secret is hard to write down (RFC 6749 §2.3.1).
 const signs = ['ES256', 'ES384', 'RS256', 'PS256', 'EdDSA'];
 const grants = ['authorization_code', 'refresh_token', 'client_credentials'];
+
+const native = { application_type: 'native', grant_types: grants, redirect_uris: ['http://127.0.0.1/callback'] };
 
 async function confidential() {
   const keys = {};
@@ -34,7 +39,6 @@ async function confidential() {
       jwks: { keys: [{ ...jwk, kid: await calculateJwkThumbprint(jwk) }] },
     });
   }
-  const native = { application_type: 'native', grant_types: grants, redirect_uris: ['http://127.0.0.1/callback'] };
   return { keys, clients: clients.map((client) => ({ ...native, ...client })) };
 }
 
@@ -66,6 +70,13 @@ async function configuration(others) {
         grant_types: ['authorization_code', 'refresh_token'],
         redirect_uris: ['http://127.0.0.1/callback'],
       },
+      {
+        ...native,
+        client_id: 'bound',
+        token_endpoint_auth_method: 'none',
+        grant_types: ['authorization_code', 'refresh_token'],
+        dpop_bound_access_tokens: true, // no token without a proof
+      },
       ...others,
     ],
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
@@ -90,6 +101,9 @@ async function configuration(others) {
         rarForCodeResponse: ({ oidc }) => oidc.entities.AuthorizationCode.rar,
         rarForRefreshTokenResponse: ({ oidc }) => oidc.entities.RefreshToken.rar,
       },
+      dPoP: wantsNonces
+        ? { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true }
+        : { enabled: true },
       devInteractions: { enabled: true }, // its own pages for signing in and allowing
       revocation: { enabled: true },
       registration: { enabled: true },

@@ -41,7 +41,12 @@ pub struct Seen {
 impl Provider {
     /// Starts it and waits until it listens.
     pub async fn start(make: Make) -> Self {
-        let mut child = make.server().spawn().expect("it can be started");
+        Self::start_with(make, &[]).await
+    }
+
+    /// The same with arguments of its own.
+    pub async fn start_with(make: Make, arguments: &[&str]) -> Self {
+        let mut child = make.server().args(arguments).spawn().expect("it can be started");
         let mut lines = BufReader::new(child.stdout.take().expect("it was piped")).lines();
         let first = next(&mut lines).await.expect("it says where it listens");
         let issuer = first["issuer"].as_str().expect("its address").to_owned();
@@ -123,8 +128,21 @@ impl Provider {
 
     /// The status its userinfo endpoint answers a token with: 200 for one that is good.
     pub async fn userinfo(&self, token: &str) -> u16 {
-        let asked = client().get(format!("{}{}", self.issuer, self.make.userinfo())).bearer_auth(token).send().await;
+        let asked = client().get(self.userinfo_address()).bearer_auth(token).send().await;
         asked.expect("the server answers").status().as_u16()
+    }
+
+    /// Asks the userinfo endpoint with a token and a proof: the status, and the nonce that it wants to see.
+    pub async fn userinfo_proved(&self, token: &str, proof: &str) -> (u16, Option<String>) {
+        let asked = client().get(self.userinfo_address()).header("authorization", format!("DPoP {token}"));
+        let answer = asked.header("dpop", proof).send().await.expect("the server answers");
+        let nonce = answer.headers().get("dpop-nonce").map(|nonce| nonce.to_str().expect("text").to_owned());
+        (answer.status().as_u16(), nonce)
+    }
+
+    /// Where its userinfo endpoint is.
+    pub fn userinfo_address(&self) -> String {
+        format!("{}{}", self.issuer, self.make.userinfo())
     }
 
     /// `tokenkeeper add work --issuer …` with these words more, and the person at the address it prints.

@@ -102,6 +102,13 @@ pub(super) fn redefine(definition: &mut Definition, args: &Args<'_>) {
                     _ => Rotation::Auto,
                 }
             }
+            "dpop" => {
+                definition.dpop = match *value {
+                    "on" => Switch::On,
+                    "off" => Switch::Off,
+                    _ => Switch::Auto,
+                }
+            }
             "window" => definition.replay_window = Some(span(value)),
             "audience" => definition.audience = Some((*value).to_owned()),
             "audiences" => definition.audiences = texts(),
@@ -177,6 +184,7 @@ pub(in super::super) fn stored(args: &Args<'_>, clock: &Clock) -> Stored {
                 display_name: None,
             })
         }),
+        proof_key: args.has("bound").then(|| "a key's thumbprint".to_owned()),
         ended,
         ..Facts::default()
     };
@@ -301,6 +309,7 @@ pub(super) fn discovered(args: &Args<'_>) -> Result<Arc<crate::oauth::Metadata>,
             metadata.introspection_endpoint =
                 args.has("introspection").then(|| "https://idp.example/introspect".parse().expect("an address"));
             // Keys of the server, none of which signed our ID tokens.
+            metadata.dpop_signing_alg_values_supported = args.has("takes-proofs").then(|| vec!["ES256".to_owned()]);
             metadata.keys = args.has("keys").then(|| r#"{"keys":[]}"#.to_owned());
             Ok(Arc::new(metadata))
         }

@@ -44,8 +44,8 @@ impl World {
                 let pushed = Pushed { request_uri: "urn:x".into(), expires_in: 60 * SECOND };
                 Input::Pushed { ticket, pushed }
             }
-            Asked::Poll { code, interval } if matches!(fate, Fate::Answered | Fate::AnswerLost | Fate::Half) => {
-                let answer = self.decide(code, *interval);
+            Asked::Poll { code, interval, key } if matches!(fate, Fate::Answered | Fate::AnswerLost | Fate::Half) => {
+                let answer = self.decide(code, *interval, key.as_ref());
                 if fate == Fate::Answered {
                     return with_ticket(answer, ticket);
                 }
@@ -55,9 +55,9 @@ impl World {
             Asked::Push
             | Asked::Authorization
             | Asked::Poll { .. }
-            | Asked::Refresh(_)
-            | Asked::Code
-            | Asked::TokenExchange(_) => Input::Answered { ticket, answer: self.answered(fate, None) },
+            | Asked::Refresh(..)
+            | Asked::Code(_)
+            | Asked::TokenExchange(..) => Input::Answered { ticket, answer: self.answered(fate, None) },
         }
     }
 
@@ -84,9 +84,12 @@ impl World {
         }
     }
 
-    fn decide(&mut self, code: &str, kept: Duration) -> Input {
+    fn decide(&mut self, code: &str, kept: Duration, key: Option<&String>) -> Input {
         let now = self.time;
         let final_answer = |outcome| Input::Answered { ticket: Ticket(0), answer: Answer::without_token(outcome) };
+        if self.demands_proofs && (key.is_none() || self.rng.once_in(3)) {
+            return final_answer(Outcome::AnotherProof { why: "use_dpop_nonce".into() });
+        }
         let Some(given) = self.server.codes.get_mut(code).filter(|given| now < given.expires) else {
             return final_answer(Outcome::Ended { why: "expired_token".into() });
         };
@@ -103,7 +106,7 @@ impl World {
             (true, false) => final_answer(Outcome::AccessDenied { why: "access_denied".into() }),
             (true, true) => {
                 // Some hand out a second pair to whoever polls again: nobody may.
-                let tokens = self.server.sign_in(now);
+                let tokens = self.server.sign_in(key.cloned(), now);
                 debug_assert!(matches!(tokens, Reply::Tokens { .. }));
                 Input::Answered { ticket: Ticket(0), answer: self.answered(Fate::Answered, Some(tokens)) }
             }
@@ -152,7 +155,10 @@ impl Referee {
                 if let Some(code) = sent.and_then(|code| self.device.0.get_mut(code)) {
                     code.heard_at = now;
                     code.is_over = match answer.outcome {
-                        Outcome::NotSent { .. } | Outcome::Portal { .. } | Outcome::NotProcessed { .. } => false,
+                        Outcome::NotSent { .. }
+                        | Outcome::Portal { .. }
+                        | Outcome::NotProcessed { .. }
+                        | Outcome::AnotherProof { .. } => false,
                         Outcome::Ambiguous { .. } => answer.refresh_token.is_some(),
                         _ => true,
                     };

@@ -1,5 +1,6 @@
 //! The model disk: one transaction at a time, compared and swapped on the generation, all of it or nothing.
 
+use super::super::codec;
 use super::super::testing::seal;
 use super::super::*;
 use crate::secret::Sealed;
@@ -11,6 +12,8 @@ pub(super) struct Disk {
     pub(super) facts: Option<Facts>,
     pub(super) intent: Option<Intent>,
     tokens: Vec<NewToken>,
+    /// Thumbprint of the stored key.
+    pub(super) key: Option<String>,
     pub(super) foreign: bool,
     /// Tokens of forgotten logins.
     pub(super) unrevoked: Vec<Sealed>,
@@ -27,6 +30,14 @@ impl Disk {
             }
             Change::Grant { replaces, grant, tokens } => {
                 self.compare(*replaces)?;
+                match (&grant.facts.proof_key, &grant.new_key) {
+                    (Some(_), Some(new)) => self.key = codec::thumbprint(new),
+                    (Some(_), None) => {}
+                    (None, _) => self.key = None,
+                }
+                if self.key != grant.facts.proof_key {
+                    return Err("the grant names a key that is not stored".to_owned());
+                }
                 self.generation += 1;
                 self.token = match &grant.token {
                     Some(RefreshToken::Fresh(token)) => Some(seal(token)),
@@ -52,6 +63,7 @@ impl Disk {
             Change::Forget { generation, revocation } => {
                 self.compare(*generation)?;
                 self.unrevoked.extend(self.token.take().filter(|_| revocation.is_some()));
+                self.key = None;
                 self.facts = None;
                 self.intent = None;
                 self.tokens.clear();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::codec;
 use super::super::testing::{shown, unseal};
 use super::super::*;
 use super::server::Reply;
@@ -35,15 +36,19 @@ impl World {
     /// A token request leaves.
     pub(super) fn send(&mut self, ticket: Ticket, exchange: Exchange, timeout: Duration) {
         let (asked, sent) = match exchange {
-            Exchange::Refresh { token, .. } => (Asked::Refresh(unseal(&token)), Some(unseal(&token))),
-            Exchange::Code { .. } => (Asked::Code, None),
-            Exchange::ClientCredentials { .. } => (Asked::Code, None),
-            Exchange::TokenExchange { subject, .. } => (Asked::TokenExchange(shown(&subject)), None),
+            Exchange::Refresh { token, proof_key, .. } => {
+                (Asked::Refresh(unseal(&token), proof_key), Some(unseal(&token)))
+            }
+            Exchange::Code { proof_key, .. } => (Asked::Code(proof_key.as_ref().and_then(codec::thumbprint)), None),
+            Exchange::ClientCredentials { .. } => (Asked::Code(None), None),
+            Exchange::TokenExchange { subject, proof_key, .. } => {
+                (Asked::TokenExchange(shown(&subject), proof_key), None)
+            }
             Exchange::Push { .. } => (Asked::Push, None),
             Exchange::DeviceAuthorization { .. } => (Asked::Authorization, None),
-            Exchange::DeviceCode { code, interval } => {
-                let code = shown(&code);
-                (Asked::Poll { code: code.clone(), interval }, Some(code))
+            Exchange::DeviceCode { code, interval, proof_key } => {
+                let (code, key) = (shown(&code), proof_key.as_ref().and_then(codec::thumbprint));
+                (Asked::Poll { code: code.clone(), interval, key }, Some(code))
             }
         };
         let life = self.life;
@@ -87,7 +92,9 @@ impl World {
             let input = self.device_answers(ticket, &asked, fate);
             let sent = match asked {
                 Asked::Poll { code, .. } => Some(code),
-                Asked::Push | Asked::Authorization | Asked::Refresh(_) | Asked::Code | Asked::TokenExchange(_) => None,
+                Asked::Push | Asked::Authorization | Asked::Refresh(..) | Asked::Code(_) | Asked::TokenExchange(..) => {
+                    None
+                }
             };
             self.note(&format!("server: {sent:?} {fate:?} {}", trace::named(&input)));
             if self.time < due {
@@ -96,21 +103,33 @@ impl World {
             }
             return;
         }
+        let is_proved = match &asked {
+            Asked::Refresh(_, key) | Asked::Code(key) | Asked::Poll { key, .. } | Asked::TokenExchange(_, key) => {
+                key.is_some()
+            }
+            Asked::Push | Asked::Authorization => false,
+        };
         let acts = matches!(fate, Fate::Answered | Fate::AnswerLost | Fate::Half);
+        let is_unproved = acts && self.demands_proofs && (!is_proved || self.rng.once_in(3));
+        let (acts, fate) = if is_unproved { (false, Fate::AnotherProof) } else { (acts, fate) };
         let reply = acts.then(|| match &asked {
-            Asked::Refresh(token) => self.server.refresh(token, self.time),
-            Asked::Code | Asked::Push | Asked::Authorization | Asked::Poll { .. } => self.server.sign_in(self.time),
-            Asked::TokenExchange(subject) => self.server.exchange(subject, self.time),
+            Asked::Refresh(token, key) => self.server.refresh(token, key.as_deref(), self.time),
+            Asked::Code(key) => self.server.sign_in(key.clone(), self.time),
+            Asked::Push | Asked::Authorization | Asked::Poll { .. } => self.server.sign_in(None, self.time),
+            Asked::TokenExchange(subject, _) => self.server.exchange(subject, self.time),
         });
-        let makes_lineages = !matches!(asked, Asked::TokenExchange(_));
+        if matches!(reply, Some(Reply::WrongKey)) {
+            self.referee.broken.push("bound: a token was sent without a proof by its key".to_owned());
+        }
+        let makes_lineages = !matches!(asked, Asked::TokenExchange(..));
         let sent = match asked {
-            Asked::Refresh(token) => Some(token),
-            Asked::Code | Asked::Push | Asked::Authorization | Asked::Poll { .. } | Asked::TokenExchange(_) => None,
+            Asked::Refresh(token, _) => Some(token),
+            Asked::Code(_) | Asked::Push | Asked::Authorization | Asked::Poll { .. } | Asked::TokenExchange(..) => None,
         };
         if self.trace.is_some() {
             let what = match &reply {
                 Some(Reply::Tokens { access, refresh }) => format!("{access} {refresh:?}"),
-                Some(Reply::InvalidGrant) => "invalid_grant".into(),
+                Some(Reply::InvalidGrant | Reply::WrongKey) => "invalid_grant".into(),
                 None => "does not act".into(),
             };
             self.note(&format!("server: {sent:?} {fate:?} {what}"));
@@ -150,7 +169,7 @@ impl World {
                 };
                 Answer { refresh_token: refresh.map(Secret::from), outcome: Outcome::Granted(Box::new(granted)) }
             }
-            (Fate::Answered | Fate::Half, Some(Reply::InvalidGrant)) => {
+            (Fate::Answered | Fate::Half, Some(Reply::InvalidGrant | Reply::WrongKey)) => {
                 none(Outcome::Ended { why: "invalid_grant".into() })
             }
             (Fate::Half, Some(Reply::Tokens { refresh, .. })) => {
@@ -163,6 +182,7 @@ impl World {
             (Fate::Unexplained, _) => none(Outcome::Unexplained { why: why() }),
             (Fate::Denied, _) => none(Outcome::AccessDenied { why: why() }),
             (Fate::Attention, _) => none(Outcome::Attention { why: why() }),
+            (Fate::AnotherProof, _) => none(Outcome::AnotherProof { why: why() }),
             (Fate::Moved, _) => none(Outcome::Drift { why: why() }),
             (Fate::AnswerLost | Fate::ServerError | Fate::Answered | Fate::Half, _) => {
                 none(Outcome::Ambiguous { why: why() })

@@ -26,6 +26,8 @@ pub(super) struct Referee {
     pub(super) locked: bool,
     /// Codes sent, by request.
     codes: BTreeSet<RequestId>,
+    /// The server did not look at the last code: it wanted another proof.
+    pub(super) unproved: bool,
     /// A redirect with the right state came for these.
     pub(super) proper: BTreeSet<RequestId>,
     ended_requests: BTreeSet<RequestId>,
@@ -180,7 +182,8 @@ impl Referee {
                     code.reveal_str().and_then(|code| code.strip_prefix("code-")?.parse().ok()).map(RequestId);
                 let Some(request) = request else { return self.broken.push("8: an unknown code was sent".into()) };
                 let is_proper = self.proper.contains(&request);
-                let once = self.codes.insert(request);
+                // Once more for another proof, since the server did not look at the code.
+                let once = self.codes.insert(request) || std::mem::take(&mut self.unproved);
                 self.rule(is_proper && once, "8", || format!("code of request {} (proper: {is_proper})", request.0));
             }
             Exchange::TokenExchange { subject, .. } => {

@@ -32,6 +32,8 @@ pub(super) struct Server {
     pub(super) families: u64,
     /// Codes that wait for a person (RFC 8628).
     pub(super) codes: BTreeMap<String, Given>,
+    /// The key that each family's tokens are bound to.
+    keys: BTreeMap<u64, Option<String>>,
 }
 
 /// Why a family ended.
@@ -57,8 +59,13 @@ struct Access {
 /// What a token request brings.
 #[derive(Clone)]
 pub(super) enum Reply {
-    Tokens { access: String, refresh: Option<String> },
+    Tokens {
+        access: String,
+        refresh: Option<String>,
+    },
     InvalidGrant,
+    /// Not the key that the token is bound to.
+    WrongKey,
 }
 
 impl Server {
@@ -74,21 +81,26 @@ impl Server {
             ended: BTreeMap::new(),
             families: 0,
             codes: BTreeMap::new(),
+            keys: BTreeMap::new(),
         }
     }
 
-    /// Somebody signed in.
-    pub(super) fn sign_in(&mut self, now: Duration) -> Reply {
+    /// Somebody signed in, with a proof by this key.
+    pub(super) fn sign_in(&mut self, key: Option<String>, now: Duration) -> Reply {
         self.families += 1;
         let family = self.families;
+        self.keys.insert(family, key);
         let refresh = self.refresh_token(family);
         Reply::Tokens { access: self.access_token(family, now), refresh: Some(refresh) }
     }
 
     /// RFC 6749 §6, as this kind of server does it.
-    pub(super) fn refresh(&mut self, token: &str, now: Duration) -> Reply {
+    pub(super) fn refresh(&mut self, token: &str, key: Option<&str>, now: Duration) -> Reply {
         let Some(Token { family, used_at }) = self.tokens.get(token) else { return Reply::InvalidGrant };
         let (family, used_at) = (*family, *used_at);
+        if self.keys.get(&family).and_then(Option::as_deref) != key {
+            return Reply::WrongKey;
+        }
         if self.ended.contains_key(&family) {
             return Reply::InvalidGrant;
         }

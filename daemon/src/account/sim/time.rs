@@ -142,6 +142,7 @@ impl World {
         match outcome {
             Outcome::Ended { .. } if of_refresh => self.referee.endings += 1,
             Outcome::AccessDenied { .. } | Outcome::Unexplained { .. } if of_refresh => self.referee.refusals += 1,
+            Outcome::AnotherProof { .. } => self.referee.unproved = true,
             Outcome::NotProcessed { retry_after, .. } => self.referee.wants_quiet(self.time + *retry_after),
             Outcome::Granted(_) => {
                 self.referee.refusals = 0;

@@ -59,7 +59,7 @@ fn outcome(outcome: &Outcome) -> &'static str {
         Outcome::BadRequest { .. } => "BadRequest",
         Outcome::BadTarget { .. } => "BadTarget",
         Outcome::Unexplained { .. } => "Unexplained",
-        Outcome::Nonce { .. } => "Nonce",
+        Outcome::AnotherProof { .. } => "AnotherProof",
         Outcome::Drift { .. } => "Drift",
     }
 }

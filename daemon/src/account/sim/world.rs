@@ -37,6 +37,8 @@ pub(super) struct World {
     pub(super) asleep_until: Option<Duration>,
     pub(super) network: bool,
     pub(super) disk_full: bool,
+    /// The server answers nobody without a proof, and wants another nonce now and then.
+    pub(super) demands_proofs: bool,
     pub(super) faults: Faults,
     pub(super) names: u64,
     /// Set when the clock was set while the machine also rebooted: then nobody can know when a token expires.
@@ -90,12 +92,12 @@ pub(super) enum Event {
 
 #[derive(Clone)]
 pub(super) enum Asked {
-    Refresh(String),
-    Code,
-    TokenExchange(String),
+    Refresh(String, Option<String>),
+    Code(Option<String>),
+    TokenExchange(String, Option<String>),
     Authorization,
     Push,
-    Poll { code: String, interval: Duration },
+    Poll { code: String, interval: Duration, key: Option<String> },
 }
 
 /// What becomes of a request.
@@ -113,6 +115,8 @@ pub(super) enum Fate {
     Denied,
     Attention,
     Moved,
+    /// The server does not act: it wants another proof, or one at all.
+    AnotherProof,
 }
 
 impl World {
@@ -126,7 +130,12 @@ impl World {
         };
         let kills = kind != Kind::Keeps && rng.once_in(4);
         let lifetime = rng.pick(&[20, 300, 3_600, 86_400].map(Duration::from_secs));
-        let definition = define(&mut rng, kind, kills);
+        let mut definition = define(&mut rng, kind, kills);
+        // By the seed, so that the schedules of servers that know no proofs stay as they are.
+        let demands_proofs = seed % 4 == 2;
+        if demands_proofs {
+            definition.dpop = rng.pick(&[Switch::Auto, Switch::On]);
+        }
         let calm = rng.once_in(3);
         let often = |n: u64| if calm { n * 10 } else { n };
         let faults = Faults {
@@ -157,6 +166,7 @@ impl World {
             asleep_until: None,
             network: true,
             disk_full: false,
+            demands_proofs,
             faults,
             names: 0,
             clock_lies: false,

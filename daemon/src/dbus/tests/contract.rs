@@ -188,7 +188,6 @@ async fn what_is_not_built_yet_says_so() {
     let none: HashMap<&str, Variant<'_>> = HashMap::new();
     let work = account("work");
     let answers = [
-        call(&caller, &work, ACCOUNT_INTERFACE, "SignProof", &("GET", "https://x", &none)).await,
         call(&caller, &work, ACCOUNT_INTERFACE, "SetPermission", &("app", "allow", &none)).await,
         call(&caller, ROOT_PATH, "org.tokenkeeper.Keeper1", "RequestAccess", &none).await,
     ];

@@ -7,8 +7,9 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use tokenkeeper::TokenOptions;
+use sha2::{Digest, Sha256};
 use tokenkeeper::wire::{ACCOUNT_INTERFACE, ErrorName, ROOT_PATH};
+use tokenkeeper::{ProofOptions, TokenOptions};
 use zbus::{Fd, MessageStream, OwnedVariant, Variant};
 
 use super::world::{World, account, call};
@@ -194,5 +195,40 @@ impl Stopped {
                 return;
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_proof_is_for_the_token_that_the_caller_has_or_for_the_current_one() {
+    let world = World::with(&["work"]).await;
+    let work = world.client().await.account("work").expect("a good name");
+    let token = work.token(TokenOptions::new()).await.expect("a token");
+    let digest = Sha256::digest("token-of-work");
+    let told = |nonce: &str| format!("proof of https://api.example/a {nonce} {:02x}{:02x}", digest[0], digest[1]);
+    for (options, nonce) in [
+        (ProofOptions::new(), ""),
+        (ProofOptions::new().token(&token), ""),
+        (ProofOptions::new().token(&token).nonce("n-1"), "n-1"),
+    ] {
+        assert_eq!(work.sign_proof("GET", "https://api.example/a?b#c", options).await.expect("a proof"), told(nonce));
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_request_to_prove_is_refused_before_the_keeper_is_asked() {
+    let world = World::with(&["slow"]).await;
+    let caller = world.bus.connect().await;
+    let option = |key: &'static str, value: Variant<'static>| HashMap::from([(key, value)]);
+    for (method, address, options) in [
+        ("GET /", "https://api.example/", nothing()),
+        ("GET", "http://api.example/", nothing()),
+        ("GET", "https://api.example/", option("nonce", Variant::from("with a space"))),
+        ("GET", "https://api.example/", option("digest", Variant::from(vec![1_u8; 31]))),
+        ("GET", "https://api.example/", option("digest", Variant::from("text"))),
+        ("GET", "https://api.example/", option("min_validity", Variant::from(1_u32))),
+    ] {
+        let body = (method, address, options);
+        let refused = call(&caller, &account("slow"), ACCOUNT_INTERFACE, "SignProof", &body).await;
+        assert!(refused.expect_err("refused").starts_with(ErrorName::InvalidArgs.as_str()));
     }
 }

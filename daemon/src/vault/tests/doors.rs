@@ -164,7 +164,12 @@ async fn a_new_key_shuts_the_old_one_out_and_loses_nothing() {
     assert!(before.len() == 2 && before.iter().all(|blob| !after.contains(blob)));
 
     assert_eq!(shown(&vault, &sealed).await, "rt-2", "accounts still hold it as it was sealed before");
-    let kept = NewGrant { token: sealed.map(RefreshToken::Kept), keep_previous: false, facts: Facts::default() };
+    let kept = NewGrant {
+        token: sealed.map(RefreshToken::Kept),
+        keep_previous: false,
+        new_key: None,
+        facts: Facts::default(),
+    };
     let sealed = put(&vault, Change::Grant { replaces: 2, grant: kept, tokens: vec![] }).await.expect("committed");
 
     let vault = world.again(vault).await;

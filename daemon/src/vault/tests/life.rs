@@ -43,6 +43,7 @@ async fn a_token_that_goes_on_is_kept_as_it_was_sealed() {
     let kept = NewGrant {
         token: Some(RefreshToken::Kept(sealed.clone())),
         keep_previous: false,
+        new_key: None,
         facts: Facts { signed_in_at: 1, refreshes: 1, ..Facts::default() },
     };
     put(&vault, Change::Grant { replaces: 1, grant: kept, tokens: Vec::new() }).await.expect("committed");
@@ -250,4 +251,35 @@ async fn no_secret_shows_on_disk() {
         let found = bytes_of(&path).windows(11).any(|bytes| bytes == b"canary-7f3a");
         assert!(!found, "{}", path.display());
     }
+}
+
+/// A key comes and goes with the grant that names it, in one commit; and opens for that grant's endpoint only.
+#[tokio::test]
+async fn the_key_that_tokens_are_bound_to_lives_as_long_as_their_grant() {
+    let (world, vault) = World::with_vault().await;
+    let bound = |change: Change, key: Option<&str>| match change {
+        Change::Grant { replaces, grant, tokens } => {
+            let facts = Facts { proof_key: Some("its thumbprint".into()), ..grant.facts };
+            let grant = NewGrant { new_key: key.map(secret), facts, ..grant };
+            Change::Grant { replaces, grant, tokens }
+        }
+        other => other,
+    };
+    let key = async |vault: &Vault| vault.proof_key(&work(), HERE).await.map(|key| key.reveal().to_vec());
+    assert_eq!(key(&vault).await, Err(Unopenable::ProofKey));
+    put(&vault, bound(grant(0, "rt-1"), Some("key-1"))).await.expect("committed");
+    assert_eq!(key(&vault).await.as_deref(), Ok(b"key-1".as_slice()));
+    put(&vault, bound(grant(1, "rt-2"), None)).await.expect("committed");
+    assert_eq!(key(&vault).await.as_deref(), Ok(b"key-1".as_slice()), "a refresh goes on with it");
+    assert_eq!(vault.proof_key(&work(), ELSEWHERE).await.err(), Some(Unopenable::ProofKey));
+
+    let vault = world.again(vault).await;
+    assert_eq!(key(&vault).await.as_deref(), Ok(b"key-1".as_slice()));
+    put(&vault, bound(grant(2, "rt-3"), Some("key-2"))).await.expect("committed");
+    assert_eq!(key(&vault).await.as_deref(), Ok(b"key-2".as_slice()), "a login brings its own");
+    put(&vault, grant(3, "rt-4")).await.expect("committed");
+    assert_eq!(key(&vault).await, Err(Unopenable::ProofKey), "nothing is bound to it any more");
+    put(&vault, bound(grant(4, "rt-5"), Some("key-3"))).await.expect("committed");
+    put(&vault, Change::Forget { generation: 5, revocation: None }).await.expect("committed");
+    assert_eq!(key(&vault).await, Err(Unopenable::ProofKey));
 }

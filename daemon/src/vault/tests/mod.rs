@@ -98,7 +98,7 @@ fn token(kind: TokenKind, text: &str) -> NewToken {
 fn grant(replaces: u64, refresh_token: &str) -> Change {
     let facts = Facts { signed_in_at: 1, rotates: true, ..Facts::default() };
     let token = Some(RefreshToken::Fresh(secret(refresh_token)));
-    Change::Grant { replaces, grant: NewGrant { token, keep_previous: true, facts }, tokens: Vec::new() }
+    Change::Grant { replaces, grant: NewGrant { token, keep_previous: true, new_key: None, facts }, tokens: Vec::new() }
 }
 
 async fn put(vault: &Vault, change: Change) -> Result<Option<Sealed>, CommitFailed> {

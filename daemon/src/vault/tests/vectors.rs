@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::oauth::SigningKey;
 use crate::secret::{Sealed, Secret};
 use crate::vault::db::{Row, SlotRow};
 use crate::vault::seal::{Binding, Key, Kind, hash};
@@ -22,6 +23,7 @@ struct Vectors {
     forgotten: Forgotten,
     tokens: Vec<Tokens>,
     client_secrets: Vec<ClientSecret>,
+    proof_keys: Vec<ProofKey>,
     revocations: Vec<Revocations>,
     registrations: Vec<Registered>,
     meta: Meta,
@@ -79,6 +81,13 @@ struct Registered {
     row: RowText,
     client_id: String,
     token: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ProofKey {
+    why: String,
+    row: RowText,
+    thumbprint: String,
 }
 
 #[derive(Deserialize)]
@@ -221,6 +230,11 @@ fn the_records_that_the_format_describes_are_read() {
         let token = kept.management.map(|management| management.token.reveal_str().expect("text").to_owned());
         assert_eq!(token, good.token, "{}", good.why);
     }
+    for good in &vectors.proof_keys {
+        let key = sealer.open_proof_key(of, &good.row.row()).expect(&good.why);
+        let key = SigningKey::from_pkcs8(&key).expect(&good.why);
+        assert_eq!(key.thumbprint(), good.thumbprint, "{}", good.why);
+    }
     for good in &vectors.revocations {
         let all = sealer.open_revocations(of, &good.row.row()).expect(&good.why);
         let text = |secret: &Secret| secret.reveal_str().expect("text").to_owned();
@@ -304,11 +318,11 @@ async fn every_bad_slot_is_refused_with_its_own_error() {
 fn there_are_as_many_vectors_as_the_format_promises() {
     let vectors = vectors();
     let good = vectors.grants.len() + 1 + vectors.tokens.len() + vectors.client_secrets.len() + 1;
-    let good = good + vectors.revocations.len() + vectors.registrations.len();
+    let good = good + vectors.revocations.len() + vectors.registrations.len() + vectors.proof_keys.len();
     let good = good + vectors.bindings.len() + vectors.slots.len() + 1 + vectors.sinks.len();
     let bad = vectors.bad_rows.len() + vectors.bad_refresh_tokens.len() + vectors.bad_metas.len();
     let bad = bad + vectors.bad_slots.len() + vectors.bad_sinks.len();
-    assert_eq!((good, bad), (30, 102));
+    assert_eq!((good, bad), (31, 102));
 }
 
 fn said<E: std::fmt::Display>(refused: Option<E>) -> String {

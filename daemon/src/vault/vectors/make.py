@@ -3,6 +3,7 @@
 for the cipher, argon2-cffi (the reference implementation in C) for Argon2id, Python's own hashes.
 Usage: make.py > vectors.json"""
 
+import base64
 import hashlib
 import hmac
 import json
@@ -213,6 +214,20 @@ GOOD_GRANTS = [
              {"refresh_token": "rt-7", "previous": None, "refreshes": 3, "attempts": None, "held": None}),
 ]
 
+# RFC 7515, appendix A.3.1, as PKCS#8.
+P256 = {"x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}
+P256_PRIVATE = "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"
+
+
+def unbase64(word):
+    return base64.urlsafe_b64decode(word + "=")
+
+
+PROOF_KEY = (bytes.fromhex("308187020100301306072a8648ce3d020106082a8648ce3d030107046d306b0201010420") + unbase64(P256_PRIVATE)
+             + bytes.fromhex("a14403420004") + unbase64(P256["x"]) + unbase64(P256["y"]))
+THUMBPRINT = hashlib.sha256(
+    f'{{"crv":"P-256","kty":"EC","x":"{P256["x"]}","y":"{P256["y"]}"}}'.encode()).digest()
+
 SLOT = ("keyfile", "keyfile", {"path": "/etc/key"}, b"k" * 40)
 
 print(json.dumps({
@@ -240,6 +255,10 @@ print(json.dumps({
         good_row("one of the second size class", 6, "client-secret", 0, b"s" * 4000, {"length": 4000}, ZEROS),
         good_row("one of the third", 18, "client-secret", 0, b"s" * 8000, {"length": 8000}, ZEROS),
         good_row("the longest", 19, "client-secret", 0, b"s" * 32467, {"length": 32467}, ZEROS),
+    ],
+    "proof_keys": [
+        good_row("of the grant of generation 7", 24, "proof-key", 7, PROOF_KEY,
+                 {"thumbprint": base64.urlsafe_b64encode(THUMBPRINT).rstrip(b"=").decode()}),
     ],
     "revocations": [
         good_row("one, of a public client", 21, "revocations", 0, parts(text(REVOCATION), b"rt-7", b""),
