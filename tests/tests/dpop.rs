@@ -33,7 +33,7 @@ async fn a_bound_login_lives_at_a_server_that_wants_nonces() {
     assert_eq!(provider.count("grant.revoked"), 0, "{events:?}");
 }
 
-/// `dpop = "auto"`: no proof where none is wanted, so that programs which know only `Bearer` go on working; a bound token
+/// S19: `dpop = "auto"`: no proof where none is wanted, so that programs which know only `Bearer` go on working; a bound token
 /// where the client is registered so, although this server says nothing but `invalid_grant` of a missing proof.
 #[tokio::test]
 async fn auto_binds_only_where_the_server_wants_it() {

@@ -10,6 +10,7 @@ use super::answer::{Answer, patch, through_fault};
 use super::fault::Endpoint;
 use super::keys::keys;
 use super::server::Shared;
+use super::settings::Dpop;
 use super::token_exchange::TOKEN_EXCHANGE;
 use super::wire::Plug;
 
@@ -39,6 +40,9 @@ pub(super) async fn metadata(State(shared): State<Arc<Shared>>, ConnectInfo(plug
             "id_token_signing_alg_values_supported": ["RS256", "ES256"],
             "authorization_response_iss_parameter_supported": settings.iss_parameter,
         });
+        if settings.dpop != Dpop::Off {
+            metadata["dpop_signing_alg_values_supported"] = json!(["ES256"]);
+        }
         if settings.introspection {
             metadata["introspection_endpoint"] = format!("{base}/oauth/introspect").into();
         }

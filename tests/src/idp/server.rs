@@ -14,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use super::asked::{Asked, note};
 use super::fault::{Endpoint, Fault};
 use super::ledger::{Event, Ledger};
+use super::proofs::Proofs;
 use super::settings::{Dialect, Settings};
 use super::store::{Login, Store};
 use super::wire::{Door, Plug};
@@ -29,6 +30,7 @@ pub(super) struct Shared {
     store: Mutex<Store>,
     asked: Mutex<Vec<Asked>>,
     pub(super) devices: Mutex<device::Devices>,
+    proofs: Mutex<Proofs>,
     pub(super) ledger: Ledger,
 }
 
@@ -55,6 +57,10 @@ impl Shared {
 
     pub(super) fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().expect("no holder panics")
+    }
+
+    pub(super) fn proofs(&self) -> MutexGuard<'_, Proofs> {
+        self.proofs.lock().expect("no holder panics")
     }
 
     pub(super) fn note(&self, asked: Asked) {
@@ -135,6 +141,7 @@ impl Idp {
             store: Mutex::default(),
             asked: Mutex::default(),
             devices: Mutex::default(),
+            proofs: Mutex::default(),
             ledger,
         });
         let service = routes(Arc::clone(&shared)).into_make_service_with_connect_info::<Plug>();
@@ -180,6 +187,11 @@ impl Idp {
         let ended = self.shared.store().revoke_all();
         let exchange = self.shared.ledger.begin();
         ended.into_iter().for_each(|family| self.shared.ledger.write(exchange, Event::Revoked { family }));
+    }
+
+    /// From now on every login that there is belongs to some other key than the one it was made with.
+    pub fn forget_keys(&self) {
+        self.shared.proofs().forget_keys();
     }
 
     /// What it received, committed and sent.

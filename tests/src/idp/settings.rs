@@ -23,6 +23,8 @@ pub struct Settings {
     pub introspection: bool,
     /// Audiences that exist; Auth0 silently ignores any other and answers with the default one.
     pub audiences: Vec<String>,
+    /// Whether the token endpoint wants proofs.
+    pub dpop: Dpop,
     /// Whether refresh tokens rotate.
     pub rotation: Rotation,
     /// How long access and id tokens live.
@@ -133,6 +135,18 @@ pub enum Offline {
     Never,
 }
 
+/// Whether the token endpoint wants proofs (RFC 9449), and which answers tell the nonce of the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dpop {
+    /// No proof is wanted.
+    Off,
+    /// All of them, as section 8.2 wants it.
+    NonceAlways,
+    /// Those that refuse: every request has to come twice.
+    NonceAtRefusals,
+}
+
 /// Whether refresh tokens rotate.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -193,6 +207,7 @@ impl Default for Settings {
             token_exchange: false,
             introspection: false,
             audiences: Vec::new(),
+            dpop: Dpop::Off,
             rotation: Rotation::STRICT,
             access_lifetime: 3600.0,
             idle_lifetime: None,

@@ -171,9 +171,14 @@ impl Store {
         Ok(Minted { login, family: number, access_token, refresh_token })
     }
 
+    /// The family that a refresh token belongs to.
+    pub(super) fn family_of(&self, token: &str) -> Option<u64> {
+        Some(self.refresh.get(token)?.family)
+    }
+
     /// Ends the family that a refresh token belongs to.
     pub(super) fn revoke_token(&mut self, token: &str) -> Option<u64> {
-        let family = self.refresh.get(token)?.family;
+        let family = self.family_of(token)?;
         self.revoke(family);
         Some(family)
     }

@@ -18,7 +18,7 @@ use super::keys::keys;
 use super::ledger::{Event, digest};
 use super::params::{Params, basic};
 use super::server::Shared;
-use super::settings::{Client, ClientAuth, Dialect, Settings};
+use super::settings::{Client, ClientAuth, Dialect, Dpop, Settings};
 use super::store::{Login, Minted, Refusal};
 use super::token_exchange::{self, TOKEN_EXCHANGE};
 use super::wire::Plug;
@@ -51,13 +51,17 @@ pub(super) async fn token(
         let granted = params
             .map_err(|_| Refused("invalid_request", "a parameter stands twice"))
             .and_then(|params| grant(&shared, &settings, exchange, &headers, &params));
-        match granted {
+        let mut answer = match granted {
             Ok(answer) => Answer::json(200, &answer),
             Err(Refused(error, description)) => {
                 shared.ledger.write(exchange, Event::Refused { error: error.into() });
                 Answer::error(settings.dialect, error, description)
             }
+        };
+        if settings.dpop != Dpop::Off {
+            shared.proofs().renew(settings.dpop, &mut answer);
         }
+        answer
     };
     through_fault(&shared, &plug, Endpoint::Token, Some(exchange), work).await
 }
@@ -79,12 +83,25 @@ fn grant(
     params: &Params,
 ) -> Result<Value, Refused> {
     let client = client(settings, headers, params).map_err(|why| Refused("invalid_client", why))?;
+    let key = match settings.dpop {
+        Dpop::Off => None,
+        Dpop::NonceAlways | Dpop::NonceAtRefusals => {
+            Some(shared.proofs().check(headers, &format!("{}/oauth/token", shared.base()))?)
+        }
+    };
     let now = u64::try_from(clock::wall().as_millis()).expect("this side of the far future");
     let grant_type = params.or_empty("grant_type");
     let minted = match grant_type {
         "authorization_code" => code(shared, settings, client, params, now),
         "refresh_token" => {
             let token = params.or_empty("refresh_token");
+            let family = shared.store().family_of(token);
+            // RFC 9449 §5: a public client's refresh token is bound to its key.
+            if let (Some(key), Some(family)) = (&key, family)
+                && !shared.proofs().is_bound(family, key)
+            {
+                return Err(Refused("invalid_grant", "The refresh token is bound to another key."));
+            }
             let minted = shared.store().refresh(&client.id, token, settings, now);
             minted.map_err(|why| ended(shared, exchange, why, params.or_empty("refresh_token")))
         }
@@ -101,7 +118,14 @@ fn grant(
     let successor = minted.refresh_token.as_deref().unwrap_or(token);
     let committed = Event::Committed { family: minted.family, token: digest(token), successor: digest(successor) };
     shared.ledger.write(exchange, committed);
-    Ok(answer(shared, settings, minted, params, grant_type == "refresh_token"))
+    let family = minted.family;
+    let mut answer = answer(shared, settings, minted, params, grant_type == "refresh_token");
+    if let Some(key) = key {
+        shared.proofs().bind(family, key);
+        answer["token_type"] = "DPoP".into();
+    }
+    patch(&mut answer, &settings.answer_patch);
+    Ok(answer)
 }
 
 /// The client that asks, if it proves it the way it registered.
@@ -195,7 +219,6 @@ fn answer(shared: &Shared, settings: &Settings, minted: Minted, params: &Params,
         shared.store().given_out.push(id_token.clone());
         answer["id_token"] = id_token.into();
     }
-    patch(&mut answer, &settings.answer_patch);
     answer
 }
 
