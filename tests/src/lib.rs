@@ -7,6 +7,7 @@ pub mod idp;
 pub mod keepassxc;
 pub mod keeper;
 pub mod keyring;
+pub mod openid_client;
 pub mod person;
 pub mod programs;
 pub mod provider;

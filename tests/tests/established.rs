@@ -1,29 +1,34 @@
 //! What the keeper sends is, field by field, what an established client sends for the same input: `openid-client` of the
 //! Node world, certified by the OpenID Foundation. Ours are caught at the server on their way from the real keeper;
 //! theirs are made from the random values that ours carried. Where ours differ on purpose, `DELIBERATE` says why.
-#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Stdio;
 
 use serde_json::{Value, json};
-use tokenkeeper::{LoginOptions, TokenOptions};
-use tokenkeeper_tests::idp::{Asked, Client, ClientAuth, Event, Idp, Ledger, Settings};
+use tokenkeeper::{LoginOptions, ProofOptions, TokenOptions};
+use tokenkeeper_tests::idp::{Asked, Client, ClientAuth, Dpop, Event, Idp, Ledger, Settings};
+use tokenkeeper_tests::openid_client::{Oracle, Seen};
 use tokenkeeper_tests::world::{PATIENCE, World, account_as, part_of};
 use tokenkeeper_tests::{person, programs};
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
 use url::Url;
 
 /// Where a request of ours has a field that theirs lacks, or the other way round.
-const DELIBERATE: [(&str, Field, &str); 4] = [
+const DELIBERATE: [(&str, Field, &str); 12] = [
     (
         "authorize",
         Field::Ours("query prompt=consent"),
         "OpenID Connect Core section 11 wants it with offline_access; two of eight servers give no refresh token without",
     ),
+    ("pushed", Field::Ours("form prompt=consent"), "as in the request that is not pushed"),
+    ("pushed", Field::Theirs("proof header typ=\"dpop+jwt\""), NAMED),
+    ("pushed", Field::Theirs("proof header alg=\"ES256\""), NAMED),
+    ("pushed", Field::Theirs(KEY), NAMED),
+    ("pushed", Field::Theirs("proof claim htm=\"POST\""), NAMED),
+    ("pushed", Field::Theirs("proof claim htu=\"/oauth/par\""), NAMED),
+    ("pushed", Field::Theirs("proof claim iat"), NAMED),
+    ("pushed", Field::Theirs("proof claim jti"), NAMED),
     ("revoke", Field::Ours("header accept: application/json"), "a refusal is read as JSON, as everywhere"),
     (
         "robot",
@@ -37,6 +42,10 @@ const DELIBERATE: [(&str, Field, &str); 4] = [
     ),
 ];
 
+/// Why a pushed request has no proof.
+const NAMED: &str = "`dpop_jkt` names the key; RFC 9449 section 10.1 lets a proof say the same";
+const KEY: &str = r#"proof header jwk={"crv":"P-256","kty":"EC","x":"own","y":"own"}"#;
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Field {
     Ours(&'static str),
@@ -45,6 +54,7 @@ enum Field {
 
 const SECRET: &str = "a:b%+ü/c d&=?";
 const AUDIENCE: &str = "https://api.acme.example";
+const RESOURCE: &str = "https://api.acme.example/mail?page=2";
 
 #[tokio::test]
 async fn a_public_client_asks_as_openid_client_does() {
@@ -80,7 +90,7 @@ async fn a_login(auth: ClientAuth, word: &str, more: &str) {
     let [code, refresh] = tokens.as_slice() else { panic!("two requests: {tokens:?}") };
     let [revocation] = revocations.as_slice() else { panic!("one request: {revocations:?}") };
     let ours = [
-        ("authorize", address_asked(&address)),
+        ("authorize", Seen::address(&address, &[])),
         ("code", Seen::of(code)),
         ("refresh", Seen::of(refresh)),
         ("revoke", Seen::of(revocation)),
@@ -173,6 +183,77 @@ async fn a_client_signs_who_it_is_as_openid_client_does() {
     compare(&[("robot", Seen::of(&asked))], &theirs, "robot");
 }
 
+/// Every token is bound to a key: the request is pushed, and code, refresh and the program's own request carry a proof,
+/// with the nonce that the server told.
+#[tokio::test]
+async fn requests_are_pushed_and_proved_as_openid_client_does() {
+    let Some(oracle) = Oracle::find() else { return };
+    let settings = Settings { require_par: true, dpop: Dpop::NonceAlways, ..Settings::default() };
+    let idp = Idp::start(settings).await;
+    let world = World::with(&account_as("work", &idp, "client_id = \"desktop\"\ndpop = \"on\"\n")).await;
+    let page = world.sign_in("work").await;
+    let account = world.account("work").await;
+    account.refresh().await.expect("the server grants");
+    let token = account.token(TokenOptions::new()).await.expect("refreshed");
+    let wanted = ProofOptions::new().token(&token).nonce("told-by-the-api");
+    let proof = account.sign_proof("GET", RESOURCE, wanted).await.expect("a proof");
+
+    let pushed = idp.asked("/oauth/par").swap_remove(0);
+    let tokens = idp.asked("/oauth/token");
+    let [unheard, code, refresh] = tokens.as_slice() else { panic!("three requests: {tokens:?}") };
+    let address = Url::parse(RESOURCE).expect("an address");
+    let authorization = format!("DPoP {}", token.as_str());
+    let resource = [("authorization", Some(authorization.as_str())), ("dpop", Some(proof.as_str()))];
+    let ours = [
+        ("pushed", Seen::of(&pushed)),
+        ("proved code", Seen::of(unheard)),
+        ("proved code", Seen::of(code)),
+        ("proved refresh", Seen::of(refresh)),
+        ("resource", Seen::address(&address, &resource)),
+    ];
+
+    let nonce = |asked: &Asked| part_of(asked.header("dpop").expect("a proof"), 1)["nonce"].clone();
+    let client = json!({"id": "desktop", "auth": ClientAuth::None, "dpop": true});
+    let made = [
+        json!({"call": "challenge", "verifier": code.field("code_verifier")}),
+        json!({"call": "thumbprint", "jwk": part_of(code.header("dpop").expect("a proof"), 0)["jwk"]}),
+    ];
+    let made = oracle.ask(&idp, &client, &made).await;
+    let given = ["redirect_uri", "scope", "state", "nonce"];
+    let mut sent: Vec<_> = given.iter().map(|name| json!([name, pushed.field(name)])).collect();
+    sent.push(json!(["code_challenge", made[0]["challenge"]]));
+    sent.push(json!(["code_challenge_method", "S256"]));
+    sent.push(json!(["dpop_jkt", made[1]["thumbprint"]]));
+    let redeemed = |nonce: Value| {
+        json!({
+            "call": "code", "redirected": page.address, "verifier": code.field("code_verifier"),
+            "state": pushed.field("state"), "nonce": pushed.field("nonce"), "params": [], "nonce_wanted": nonce,
+        })
+    };
+    let calls = [
+        json!({"call": "pushed", "params": sent}),
+        redeemed(Value::Null),
+        redeemed(nonce(code)),
+        json!({
+            "call": "refresh", "refresh_token": refresh.field("refresh_token"), "params": [],
+            "nonce_wanted": nonce(refresh),
+        }),
+        json!({
+            "call": "resource", "token": token.as_str(), "method": "GET", "url": RESOURCE,
+            "nonce_wanted": "told-by-the-api",
+        }),
+    ];
+    compare(&ours, &oracle.ask(&idp, &client, &calls).await, "bound");
+    let jwts: Vec<_> =
+        tokens.iter().map(|asked| asked.header("dpop").expect("a proof")).chain([proof.as_str()]).collect();
+    let calls: Vec<_> = jwts.iter().map(|jwt| json!({"call": "verify", "jwt": jwt})).collect();
+    for (jwt, verified) in jwts.iter().zip(oracle.ask(&idp, &client, &calls).await) {
+        assert_eq!(verified["claims"], part_of(jwt, 1), "the signature holds, by the key in the header");
+    }
+    assert_eq!(part_of(jwts[0], 1)["htu"], format!("{}/oauth/token", idp.base()), "the whole address");
+    assert_eq!(part_of(&proof, 1)["htu"], "https://api.acme.example/mail", "without a query");
+}
+
 fn client(auth: ClientAuth) -> Value {
     json!({"id": "site", "auth": auth, "secret": SECRET})
 }
@@ -194,81 +275,13 @@ async fn account(auth: ClientAuth, more: &str) -> (Idp, World) {
     (idp, world)
 }
 
-/// A request as far as a server can tell it from another, each field by itself: order and spelling mean nothing.
-#[derive(Debug)]
-struct Seen(BTreeSet<String>);
-
-impl Seen {
-    fn new(
-        method: &str,
-        address: &str,
-        headers: &[(&str, Option<&str>)],
-        query: &[(String, String)],
-        form: &[(String, String)],
-    ) -> Self {
-        let mut fields = BTreeSet::from([format!("{method} {address}")]);
-        for (name, value) in headers {
-            // `; charset=UTF-8` says nothing of a form: it has one encoding.
-            fields.extend(value.map(|value| format!("header {name}: {}", value.split(';').next().unwrap_or_default())));
-        }
-        for (part, pairs) in [("query", query), ("form", form)] {
-            for (name, value) in pairs {
-                if name == "client_assertion" {
-                    fields.extend(signed("assertion", value));
-                } else {
-                    assert!(fields.insert(format!("{part} {name}={value}")), "{part} {name} stands twice");
-                }
-            }
-        }
-        Self(fields)
-    }
-
-    fn of(asked: &Asked) -> Self {
-        let headers = HEADERS.map(|name| (name, asked.header(name)));
-        Self::new(asked.method.as_str(), &asked.path, &headers, &asked.query, &asked.form)
-    }
-
-    fn theirs(request: &Value) -> Self {
-        let address = Url::parse(request["url"].as_str().expect("an address")).expect("an address");
-        let headers = HEADERS.map(|name| (name, request["headers"][name].as_str()));
-        let pair = |pair: &Value| {
-            let word = |at: usize| pair[at].as_str().expect("text").to_owned();
-            (word(0), word(1))
-        };
-        let form: Vec<_> = request["form"].as_array().into_iter().flatten().map(pair).collect();
-        Self::new(request["method"].as_str().expect("a method"), address.path(), &headers, &pairs(&address), &form)
-    }
-}
-
-/// The fields of a signed statement. Those that are new each time are there, and that is all.
-fn signed(what: &str, jwt: &str) -> Vec<String> {
-    const FRESH: [&str; 4] = ["jti", "iat", "nbf", "exp"];
-    let object = |value: Value| value.as_object().expect("an object").clone();
-    let header = object(part_of(jwt, 0)).into_iter().map(|(name, value)| format!("{what} header {name}={value}"));
-    let claims = object(part_of(jwt, 1)).into_iter().map(|(name, value)| match FRESH.contains(&name.as_str()) {
-        true => format!("{what} claim {name}"),
-        false => format!("{what} claim {name}={value}"),
-    });
-    header.chain(claims).collect()
-}
-
-const HEADERS: [&str; 3] = ["authorization", "accept", "content-type"];
-
-fn address_asked(address: &Url) -> Seen {
-    Seen::new("GET", address.path(), &[], &pairs(address), &[])
-}
-
-fn pairs(address: &Url) -> Vec<(String, String)> {
-    address.query_pairs().into_owned().collect()
-}
-
 /// Ours and theirs differ where it is deliberate and nowhere else.
 fn compare(ours: &[(&str, Seen)], theirs: &[Value], story: &str) {
     assert_eq!(ours.len(), theirs.len());
     for ((call, ours), theirs) in ours.iter().zip(theirs) {
         let theirs = Seen::theirs(theirs);
-        let only_ours = ours.0.difference(&theirs.0).map(|field| ("ours", field.as_str()));
-        let only_theirs = theirs.0.difference(&ours.0).map(|field| ("theirs", field.as_str()));
+        let only_ours = ours.beyond(&theirs).map(|field| ("ours", field));
+        let only_theirs = theirs.beyond(ours).map(|field| ("theirs", field));
         let differences: BTreeSet<_> = only_ours.chain(only_theirs).collect();
         let deliberate = DELIBERATE.iter().filter(|(at, ..)| at == call).map(|(_, field, _)| match field {
             Field::Ours(field) => ("ours", *field),
@@ -276,36 +289,4 @@ fn compare(ours: &[(&str, Seen)], theirs: &[Value], story: &str) {
         });
         assert_eq!(differences, deliberate.collect(), "{story}, {call}: where only one of us has a field");
     }
-}
-
-/// openid-client.
-struct Oracle;
-
-impl Oracle {
-    fn find() -> Option<Self> {
-        let installed = directory().join("node_modules/openid-client").exists() && programs::has("node");
-        if !installed {
-            eprintln!("skipped: what tests/servers/openid-client needs is not installed (scripts/test)");
-        }
-        installed.then_some(Self)
-    }
-
-    /// What it would send, as a client of this server.
-    async fn ask(&self, idp: &Idp, client: &Value, calls: &[Value]) -> Vec<Value> {
-        let server = person::open(&format!("{}/.well-known/openid-configuration", idp.issuer())).await;
-        let server: Value = serde_json::from_str(&server.expect("the server answers").body).expect("metadata");
-        let input = json!({"server": server, "client": client, "calls": calls}).to_string();
-        let mut node = Command::new("node");
-        node.arg(directory().join("requests.mjs")).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
-        let mut node = node.spawn().expect("it can be started");
-        let mut stdin = node.stdin.take().expect("it was piped");
-        stdin.write_all(input.as_bytes()).await.expect("it reads");
-        drop(stdin);
-        let done = node.wait_with_output().await.expect("it ends");
-        serde_json::from_slice(&done.stdout).expect("requests")
-    }
-}
-
-fn directory() -> std::path::PathBuf {
-    programs::repository().join("tests/servers/openid-client")
 }
