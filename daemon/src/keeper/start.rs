@@ -67,8 +67,13 @@ pub fn start(places: Places, bus: zbus::Connection, hardening: BTreeMap<String, 
     let (in_flight, in_flight_watched) = watch::channel(false);
     let (stop, stopping) = oneshot::channel();
     let (ready_sender, ready) = oneshot::channel();
-    let gate =
-        Gate { position: Position::NoVault, slots: Vec::new(), opened_by: String::new(), returns: Return::WithKeyring };
+    let gate = Gate {
+        position: Position::NoVault,
+        slots: Vec::new(),
+        opened_by: String::new(),
+        returns: Return::WithKeyring,
+        unlocks: Vec::new(),
+    };
     let view = View { accounts: BTreeMap::new(), vault: gate.view(), hardening };
     let (view, viewed) = watch::channel(Arc::new(view));
     let (settings, settings_watched) = watch::channel(KeeperSettings::default());

@@ -21,6 +21,8 @@ pub(super) struct Gate {
     pub(super) opened_by: String,
     /// What opens it again once it is locked.
     pub(super) returns: Return,
+    /// Who wants it opened, interactively or not, as soon as the key that is just being dropped is gone.
+    pub(super) unlocks: Vec<(bool, Reply<Begun>)>,
 }
 
 /// Where the gate stands.
@@ -117,6 +119,9 @@ impl Keeper {
     pub(super) fn begin_unlock(&mut self, interactive: bool, reply: Reply<Begun>) {
         match self.gate.position {
             Position::NoVault => return drop(reply.send(Err(Denied::NoVault))),
+            // What is left of it is the vault's own work, a copy after a login at the most.
+            Position::Closing(_) if self.closing => return self.gate.unlocks.push((interactive, reply)),
+            // An exchange may have to wait for its server, or a save for room on the disk.
             Position::Closing(_) => {
                 return drop(reply.send(Err(Denied::Busy("the vault is just being locked; try again".into()))));
             }
@@ -288,6 +293,9 @@ impl Keeper {
         }
         if self.gate.returns == Return::OnceClosed {
             self.come_back();
+        }
+        for (interactive, reply) in std::mem::take(&mut self.gate.unlocks) {
+            self.begin_unlock(interactive, reply);
         }
     }
 
