@@ -26,7 +26,7 @@ pub struct RevocationId {
 /// One thing to do about a revocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deed {
-    /// Tell the server, once. Its end is heard by [`Revocations::ended`].
+    /// Tell the server, once. Its end is heard by [`Revocations::settled`] or [`Revocations::put_off`].
     Tell(RevocationId),
     /// Delete what is kept of it: it was tried for a week.
     GiveUp(RevocationId),
