@@ -40,9 +40,6 @@ pub fn filled(first: Metadata, more: Metadata) -> Metadata {
         token_endpoint_auth_methods_supported: first
             .token_endpoint_auth_methods_supported
             .or(more.token_endpoint_auth_methods_supported),
-        revocation_endpoint_auth_methods_supported: first
-            .revocation_endpoint_auth_methods_supported
-            .or(more.revocation_endpoint_auth_methods_supported),
         id_token_signing_alg_values_supported: first
             .id_token_signing_alg_values_supported
             .or(more.id_token_signing_alg_values_supported),

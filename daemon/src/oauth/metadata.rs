@@ -159,7 +159,6 @@ fn believe(definition: &Definition, asked: &str, document: &Json) -> Result<Meta
         grant_types_supported: list(document, "grant_types_supported"),
         code_challenge_methods_supported: list(document, "code_challenge_methods_supported"),
         token_endpoint_auth_methods_supported: list(document, "token_endpoint_auth_methods_supported"),
-        revocation_endpoint_auth_methods_supported: list(document, "revocation_endpoint_auth_methods_supported"),
         token_endpoint_auth_signing_alg_values_supported: list(
             document,
             "token_endpoint_auth_signing_alg_values_supported",

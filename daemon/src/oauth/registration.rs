@@ -173,13 +173,7 @@ fn common(metadata: &Metadata) -> serde_json::Value {
     let has = |method: &str| {
         listed.map_or(method == "client_secret_basic", |listed| listed.iter().any(|listed| listed == method))
     };
-    // Where only clients with a secret may revoke (canaille), a public one could never tell the server of a logout.
-    let revokes_publicly = metadata
-        .revocation_endpoint_auth_methods_supported
-        .as_deref()
-        .is_none_or(|listed| listed.iter().any(|listed| listed == "none"));
-    let is_public = has("none") && revokes_publicly;
-    let method = ["client_secret_basic", "client_secret_post"].into_iter().find(|method| !is_public && has(method));
+    let method = ["client_secret_basic", "client_secret_post"].into_iter().find(|method| !has("none") && has(method));
     serde_json::json!({
         "client_name": "tokenkeeper",
         "application_type": "native",

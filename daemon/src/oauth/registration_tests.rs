@@ -126,26 +126,6 @@ fn a_server_without_public_clients_is_asked_for_another_kind() {
     }
 }
 
-#[test]
-fn where_only_clients_with_a_secret_may_revoke_one_is_asked_for() {
-    let (redirect, scopes) = (redirect(), scopes());
-    let wish = Wish { redirect: &redirect, scopes: &scopes };
-    for (revoking, method) in [
-        (None, "none"),
-        (Some(vec!["client_secret_basic", "none"]), "none"),
-        (Some(vec!["client_secret_basic"]), "client_secret_basic"),
-    ] {
-        let owned = |listed: Vec<&str>| listed.into_iter().map(str::to_owned).collect::<Vec<_>>();
-        let metadata = Metadata {
-            token_endpoint_auth_methods_supported: Some(owned(vec!["none", "client_secret_basic"])),
-            revocation_endpoint_auth_methods_supported: revoking.map(owned),
-            ..metadata()
-        };
-        let asked = document(&request(&url("https://as.example/reg"), &metadata, &wish));
-        assert_eq!(asked["token_endpoint_auth_method"], method);
-    }
-}
-
 /// A26: a registration is ended with its own key (RFC 7592 §2.3), and one that is not there any more is ended.
 #[test]
 fn a_registration_is_ended_with_its_key() {
