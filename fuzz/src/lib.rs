@@ -1,15 +1,11 @@
 //! What the fuzz targets call: each reads arbitrary bytes as one kind of input from the network, a file or the bus, and
 //! asserts what must hold whatever they are.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use http::{HeaderValue, Response, StatusCode};
-use tokenkeeper_config::{
-    AssertionAudience, ClientAuth, Config, Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Specifiers,
-    Switch,
-};
+use tokenkeeper_config::{ClientAuth, Config, Definition, Flow, Redirect, Specifiers, Switch};
 use tokenkeeperd::oauth::answer::{self, AnswerContext, Kind};
 use tokenkeeperd::oauth::device::{self, Polled};
 use tokenkeeperd::oauth::id_token::{self, Expected};
@@ -373,43 +369,10 @@ fn split(data: &[u8]) -> (&[u8], &[u8]) {
 
 fn definition() -> Definition {
     Definition {
-        name: "work".parse().expect("a name"),
-        provider: None,
-        label: None,
         issuer: Some(ISSUER.to_owned()),
-        endpoints: Endpoints::default(),
-        client_id: "cli".to_owned(),
-        client_auth: None,
-        client_secret_file: None,
-        private_key_file: None,
-        private_key_id: None,
-        assertion_audience: AssertionAudience::Issuer,
-        scopes: Vec::new(),
-        scopes_are_assumed: false,
-        scope_separator: ' ',
-        audience: None,
-        audiences: Vec::new(),
-        resources: Vec::new(),
-        token_exchange: false,
-        authorization_details: None,
-        organization: None,
         flow: Flow::Browser,
-        redirect: Redirect { host: "127.0.0.1".to_owned(), ports: Vec::new(), path: None },
-        authorize_params: BTreeMap::new(),
-        token_params: BTreeMap::new(),
         dpop: Switch::Off,
         par: Switch::Off,
-        rotation: Rotation::Auto,
-        replay_window: None,
-        refresh_kills_token: false,
-        scope_narrowing: ScopeNarrowing::Permanent,
-        lead: None,
-        keep_alive: None,
-        idle_limit: None,
-        assumed_lifetime: None,
-        token_path: None,
-        git_hosts: Vec::new(),
-        registries: Vec::new(),
-        token_files: Vec::new(),
+        ..Definition::bare("work".parse().expect("a name"), "cli".to_owned())
     }
 }

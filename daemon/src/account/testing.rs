@@ -5,10 +5,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use tokenkeeper_config::{
-    AssertionAudience, Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Switch, TokenFile, TokenFormat,
-    TokenKind,
-};
+use tokenkeeper_config::{Definition, Flow, TokenFile, TokenFormat, TokenKind};
 
 use super::*;
 use crate::oauth::Metadata;
@@ -49,44 +46,10 @@ impl Clock {
 
 pub(super) fn definition() -> Definition {
     Definition {
-        name: "work".parse().expect("a name"),
-        provider: None,
-        label: None,
         issuer: Some("https://idp.example".into()),
-        endpoints: Endpoints::default(),
-        client_id: "client".into(),
-        client_auth: None,
-        client_secret_file: None,
-        private_key_file: None,
-        private_key_id: None,
-        assertion_audience: AssertionAudience::Issuer,
         scopes: ["openid", "offline_access", "mail"].map(String::from).into(),
-        scopes_are_assumed: false,
-        scope_separator: ' ',
-        audience: None,
-        audiences: Vec::new(),
-        resources: Vec::new(),
-        token_exchange: false,
-        authorization_details: None,
-        organization: None,
         flow: Flow::Browser,
-        redirect: Redirect { host: "127.0.0.1".into(), ports: Vec::new(), path: None },
-        authorize_params: Default::default(),
-        token_params: Default::default(),
-        dpop: Switch::Auto,
-        par: Switch::Auto,
-        rotation: Rotation::Auto,
-        replay_window: None,
-        refresh_kills_token: false,
-        scope_narrowing: ScopeNarrowing::Permanent,
-        lead: None,
-        keep_alive: None,
-        idle_limit: None,
-        assumed_lifetime: None,
-        token_path: None,
-        git_hosts: Vec::new(),
-        registries: Vec::new(),
-        token_files: Vec::new(),
+        ..Definition::bare("work".parse().expect("a name"), "client".to_owned())
     }
 }
 

@@ -1,13 +1,11 @@
 //! What the codec's tests share: a plain definition to change, and answers made by hand.
 
-use std::collections::BTreeMap;
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
-use tokenkeeper_config::{AssertionAudience, Definition, Endpoints, Flow, Redirect, Rotation, ScopeNarrowing, Switch};
+use tokenkeeper_config::{Definition, Flow, Switch};
 use url::Url;
 
 pub(crate) use super::corpus::Case;
@@ -17,44 +15,12 @@ use crate::secret::Secret;
 /// An account at `https://as.example` with nothing out of the ordinary.
 pub(crate) fn definition() -> Definition {
     Definition {
-        name: "work".parse().expect("a name"),
-        provider: None,
-        label: None,
         issuer: Some("https://as.example".into()),
-        endpoints: Endpoints::default(),
-        client_id: "cli".into(),
-        client_auth: None,
-        client_secret_file: None,
-        private_key_file: None,
-        private_key_id: None,
-        assertion_audience: AssertionAudience::Issuer,
         scopes: vec!["openid".into(), "offline_access".into()],
-        scopes_are_assumed: false,
-        scope_separator: ' ',
-        audience: None,
-        audiences: Vec::new(),
-        resources: Vec::new(),
-        token_exchange: false,
-        authorization_details: None,
-        organization: None,
         flow: Flow::Browser,
-        redirect: Redirect { host: "127.0.0.1".into(), ports: Vec::new(), path: None },
-        authorize_params: BTreeMap::new(),
-        token_params: BTreeMap::new(),
         dpop: Switch::Off,
         par: Switch::Off,
-        rotation: Rotation::Auto,
-        replay_window: None,
-        refresh_kills_token: false,
-        scope_narrowing: ScopeNarrowing::Permanent,
-        lead: None,
-        keep_alive: None,
-        idle_limit: None,
-        assumed_lifetime: None,
-        token_path: None,
-        git_hosts: Vec::new(),
-        registries: Vec::new(),
-        token_files: Vec::new(),
+        ..Definition::bare("work".parse().expect("a name"), "cli".to_owned())
     }
 }
 
