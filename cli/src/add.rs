@@ -42,7 +42,10 @@ pub(crate) async fn run(mut args: Add) -> Result<(), Fault> {
     }
     let refresh_token = args.refresh_token_file.as_deref().map(ask::secret_file).transpose()?;
 
-    let registered = if draft.registers() { enrol::ask(&keeper, &draft, args.register).await? } else { None };
+    let initial_token = args.initial_access_token_file.as_deref().map(ask::secret_file).transpose()?;
+
+    let wanted = args.register || initial_token.is_some();
+    let registered = if draft.registers() { enrol::ask(&keeper, &draft, wanted, initial_token).await? } else { None };
     let account = match registered {
         Some(account) => account,
         None => {

@@ -126,6 +126,17 @@ impl Keeper {
         Ok(Account { inner: self.driver.run(self.inner.add(definition))?, driver: self.driver.clone() })
     }
 
+    /// See [`crate::Keeper::register_with_token`].
+    pub fn register_with_token(
+        &self,
+        definition: &Definition,
+        initial_access_token: &[u8],
+    ) -> Result<(Account, Registered), Error> {
+        let call = self.inner.register_with_token(definition, initial_access_token);
+        let (inner, registered) = self.driver.run(call)?;
+        Ok((Account { inner, driver: self.driver.clone() }, registered))
+    }
+
     /// See [`crate::Keeper::register`].
     pub fn register(&self, definition: &Definition) -> Result<(Account, Registered), Error> {
         let (inner, registered) = self.driver.run(self.inner.register(definition))?;

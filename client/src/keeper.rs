@@ -12,9 +12,11 @@ use zbus::{Connection, ObjectPath, Variant};
 use crate::account::Account;
 use crate::cache::Cache;
 use crate::error::Error;
+use crate::request::Request;
 use crate::status::{AccountStatus, take};
 use crate::vault::Vault;
 use crate::watch::{Pump, Watch};
+use crate::wire::key::want;
 use crate::wire::proxy::{AccountProxy, Info, KeeperProxy, Options};
 use crate::wire::{ACCOUNT_INTERFACE, BUS_NAME, ROOT_PATH, account_name, account_path};
 
@@ -29,7 +31,7 @@ pub struct Keeper {
 }
 
 /// A client that a server registered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Registered {
     /// The client.
@@ -40,6 +42,19 @@ pub struct Registered {
     pub notes: Vec<String>,
     /// When the client's secret ends, unix seconds; `None` = never, or there is none.
     pub client_secret_expires_at: Option<u64>,
+}
+
+impl Registered {
+    /// `None` = these are not the results of a registration.
+    pub(crate) fn from_wire(info: &Info) -> Option<Self> {
+        use crate::wire::key::registered::{CLIENT_ID, CLIENT_SECRET_EXPIRES_AT, ISSUER, NOTES};
+        Some(Self {
+            client_id: take(info, CLIENT_ID)?,
+            issuer: take(info, ISSUER).unwrap_or_default(),
+            notes: take(info, NOTES).unwrap_or_default(),
+            client_secret_expires_at: take(info, CLIENT_SECRET_EXPIRES_AT).filter(|at| *at > 0),
+        })
+    }
 }
 
 /// What all handles share.
@@ -128,14 +143,29 @@ impl Keeper {
     /// # Errors
     /// `NotSupported` where the server registers no clients by itself; `InvalidArgs` names the key that is wrong.
     pub async fn register(&self, definition: &Definition) -> Result<(Account, Registered), Error> {
-        use crate::wire::key::registered::{CLIENT_ID, CLIENT_SECRET_EXPIRES_AT, ISSUER, NOTES};
         let (path, info) = self.proxy.register(&borrowed(definition)?).await?;
-        let registered = Registered {
-            client_id: take(&info, CLIENT_ID).unwrap_or_default(),
-            issuer: take(&info, ISSUER).unwrap_or_default(),
-            notes: take(&info, NOTES).unwrap_or_default(),
-            client_secret_expires_at: take(&info, CLIENT_SECRET_EXPIRES_AT).filter(|at| *at > 0),
-        };
+        Ok((self.made("Register", &path)?, Registered::from_wire(&info).unwrap_or_default()))
+    }
+
+    /// As [`register`](Self::register), at a server that registers clients for those only who show it an initial access
+    /// token (RFC 7591 §3). It stands in no message, is shown to the server, and is not kept.
+    ///
+    /// # Errors
+    /// As of [`register`](Self::register); `Misconfigured` where the server does not take the token.
+    pub async fn register_with_token(
+        &self,
+        definition: &Definition,
+        initial_access_token: &[u8],
+    ) -> Result<(Account, Registered), Error> {
+        use crate::wire::key::register::{INITIAL_ACCESS_TOKEN, REQUEST};
+        let mut options = borrowed(definition)?;
+        options.insert(INITIAL_ACCESS_TOKEN, Variant::from(true));
+        let (path, info) = self.proxy.register(&options).await?;
+        let bad = |why: &str| Error::BadAnswer { call: "Register", why: why.to_owned() };
+        let request = take(&info, REQUEST).ok_or_else(|| bad("there is no request to bring the token to"))?;
+        let request = Request::new(self.connection(), request).await?;
+        request.input(&[(want::INITIAL_ACCESS_TOKEN, initial_access_token)]).await?;
+        let registered = request.wait().await?.registered.ok_or_else(|| bad("there is no client"))?;
         Ok((self.made("Register", &path)?, registered))
     }
 

@@ -10,6 +10,7 @@ use zbus::{Connection, OwnedObjectPath};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
+use crate::keeper::Registered;
 use crate::status::take;
 use crate::wire::proxy::RequestProxy;
 use crate::wire::{MAX_INPUT, account_name, key, word};
@@ -40,6 +41,8 @@ pub struct Outcome {
     pub account: Option<String>,
     /// Who signed in.
     pub subject: Option<String>,
+    /// The client that was registered, of a registration.
+    pub registered: Option<Registered>,
 }
 
 /// Where a request stands.
@@ -72,6 +75,7 @@ impl Request {
         Ok(Outcome {
             account: account.and_then(|path| account_name(path.as_str())),
             subject: take(&results, key::result::SUBJECT),
+            registered: Registered::from_wire(&results),
         })
     }
 

@@ -151,7 +151,7 @@ pub fn registered(data: &[u8]) {
     let mut response = Response::new(Secret::copy_of(body));
     *response.status_mut() = status;
     let redirect = Redirect { host: "127.0.0.1".to_owned(), ports: vec![61_000], path: Some("/callback".to_owned()) };
-    let wish = Wish { redirect: &redirect, scopes: &[] };
+    let wish = Wish { redirect: &redirect, scopes: &[], token: None };
     match registration::read(&Ok(response), HOST, &wish) {
         Ok(client) => {
             assert!(matches!(status.as_u16(), 200 | 201));

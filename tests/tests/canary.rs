@@ -9,6 +9,7 @@ use tokenkeeper_tests::idp::{Deed, Fault, Idp, Settings};
 use tokenkeeper_tests::world::{PATIENCE, World, account, files_below};
 use tokenkeeper_tests::{person, programs};
 use tokio::io::AsyncReadExt as _;
+use zbus::Variant;
 
 /// Which of the secrets stand in some bytes; a secret is recognised by any 24 of its characters.
 fn found(bytes: &[u8], secrets: &[String]) -> Vec<String> {
@@ -140,14 +141,20 @@ async fn a_bus_monitor_sees_no_sent_token() {
     let count = tokio::time::timeout(PATIENCE, stdout.read(&mut chunk)).await.expect("it starts").expect("a pipe");
     seen.extend_from_slice(&chunk[..count]);
 
+    let token = "canary-initial-access-token-0123456789";
+    idp.set(|settings| settings.initial_access_token = Some(token.into()));
+    let definition = [("name", "registered".to_owned()), ("issuer", idp.issuer())];
+    let definition = definition.map(|(key, value)| (key.to_owned(), Variant::from(value))).into();
+    world.client().await.register_with_token(&definition, token.as_bytes()).await.expect("registered");
+
     let account = world.account("work").await;
     let login = account.login(LoginOptions::new().flow("browser")).await.expect("the login begins");
     person::open(login.uri.as_deref().expect("an address")).await.expect("server and keeper answer");
     login.request.wait().await.expect("signed in");
     account.refresh().await.expect("the server answers");
-    let token = account.token(TokenOptions::new()).await.expect("by SendToken");
+    let cached = account.token(TokenOptions::new()).await.expect("by SendToken");
     let uncached = world.token("work").await.expect("by SendToken");
-    assert_eq!(token.as_str(), uncached.as_str());
+    assert_eq!(cached.as_str(), uncached.as_str());
 
     // A last call that is easy to recognise, so that everything before it has been seen.
     let end = world.connection().request_name("org.example.End").await;
@@ -160,5 +167,6 @@ async fn a_bus_monitor_sees_no_sent_token() {
     };
     tokio::time::timeout(Duration::from_secs(20), drained).await.expect("the monitor sees the end");
     assert!(String::from_utf8_lossy(&seen).contains("SendToken"), "the monitor saw the calls");
-    assert_clean("the bus monitor", &seen, &idp.given_out());
+    let secrets = [idp.given_out(), vec![token.to_owned()]].concat();
+    assert_clean("the bus monitor", &seen, &secrets);
 }

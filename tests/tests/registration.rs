@@ -1,5 +1,6 @@
 //! No client ID is needed: the server registers a client (RFC 7591), a resource names its server (RFC 9728), and what was
 //! registered ends with the account (RFC 7592).
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -8,8 +9,9 @@ use serde_json::{Value, json};
 use tokenkeeper_tests::idp::{Deed, Endpoint, Event, Fault, Idp, Settings};
 use tokenkeeper_tests::person;
 use tokenkeeper_tests::programs;
+use tokenkeeper_tests::provider::{Make, Provider};
 use tokenkeeper_tests::world::{PATIENCE, World, files_below, text};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 fn registered(idp: &Idp) -> usize {
     idp.ledger().count(|event| matches!(event, Event::Registered { .. }))
@@ -99,6 +101,85 @@ async fn what_the_server_made_of_it_is_obeyed() {
     assert!(definition.contains("client_auth = \"basic\"") && !definition.contains("secret_"), "{definition}");
     world.kill_and_restart().await;
     world.account("work").await.refresh().await.expect("the secret is in the vault");
+}
+
+/// What the server's operator gave to who may register clients.
+const TOKEN: &str = "canary-initial-access-token-0123456789";
+
+/// A26: with the loudest log, the token stands in the one request that wants it, and nowhere else.
+#[tokio::test]
+async fn an_initial_access_token_is_shown_once_and_kept_nowhere() {
+    let idp = Idp::start(Settings { initial_access_token: Some(TOKEN.into()), ..Settings::default() }).await;
+    let mut world = World::bare().await;
+    world.init_vault().await;
+    let mut daemon = world.daemon();
+    daemon.env("TOKENKEEPER_LOG", "trace");
+    world.start_keeper_as(daemon).await;
+
+    let stranger = world.run("tokenkeeper", &["add", "work", "--issuer", &idp.issuer(), "--no-login"]).await;
+    let (_, said) = text(&stranger);
+    assert_eq!((stranger.status.code(), registered(&idp)), (Some(2), 0), "{said}");
+    assert!(
+        said.contains("registers no clients for strangers") && said.contains("--initial-access-token-file"),
+        "{said}"
+    );
+
+    let words = ["add", "work", "--issuer", &idp.issuer(), "--initial-access-token-file", "-", "--no-login"];
+    let said = with_input(&world, &words, "canary-of-somebody-else\n").await.expect_err("not this one");
+    assert!(said.contains("does not take this initial access token") && said.contains("for another"), "{said}");
+    assert!(!definition(&world, "work").exists() && !said.contains("canary"), "{said}");
+    let said = with_input(&world, &words, "two words\n").await.expect_err("that is no token");
+    assert!(said.contains("no initial access token"), "{said}");
+
+    let said = with_input(&world, &words, &format!("{TOKEN}\n")).await.expect("registered");
+    assert!(said.contains("Registered a client at ") && !said.contains(TOKEN), "{said}");
+    assert_eq!(registered(&idp), 1);
+    world.sign_in("work").await;
+
+    let holds = |bytes: &[u8]| bytes.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes());
+    assert!(!holds(world.keeper().log().as_bytes()), "the token stands in the log");
+    for name in ["cmdline", "environ"] {
+        let bytes = std::fs::read(format!("/proc/{}/{name}", world.keeper().pid())).expect("it runs");
+        assert!(!holds(&bytes), "the token stands in {name}");
+    }
+    for (path, bytes) in files_below(&world.path("")) {
+        assert!(!holds(&bytes), "the token stands in {}", path.display());
+    }
+}
+
+/// What the companion said, given something on its standard input: it ended well, or not.
+async fn with_input(world: &World, words: &[&str], input: &str) -> Result<String, String> {
+    let mut command = world.command(programs::ours("tokenkeeper"));
+    let mut child = command.args(words).stdin(Stdio::piped()).spawn().expect("it starts");
+    let mut stdin = child.stdin.take().expect("it was piped");
+    stdin.write_all(input.as_bytes()).await.expect("it reads");
+    drop(stdin);
+    let output = child.wait_with_output().await.expect("it ends");
+    let (_, said) = text(&output);
+    if output.status.success() { Ok(said) } else { Err(said) }
+}
+
+/// A26: the same at a server that nobody here wrote, with Chromium.
+#[tokio::test]
+async fn a_server_of_others_registers_who_shows_its_token() {
+    if let Some(why) = Make::OidcProvider.missing() {
+        return eprintln!("skipped: {why}");
+    }
+    let provider = Provider::start_with(Make::OidcProvider, &[&format!("initial-access-token={TOKEN}")]).await;
+    let world = world().await;
+    let stranger = world.run("tokenkeeper", &["add", "work", "--issuer", provider.issuer(), "--no-login"]).await;
+    let (_, said) = text(&stranger);
+    assert!(!stranger.status.success() && said.contains("--initial-access-token-file"), "{said}");
+
+    world.write("home/token", &format!("{TOKEN}\n"));
+    let file = world.path("home/token").display().to_string();
+    let pictures = programs::directory().join("pictures").join("signed-in-initial-access-token");
+    provider.add(&world, &["--initial-access-token-file", &file], &pictures).await;
+    world.account("work").await.refresh().await.expect("signed in by the client that was registered");
+    assert_eq!(provider.count("registration_create.success"), 1, "{:?}", provider.events());
+    let removed = world.run("tokenkeeper", &["remove", "work"]).await;
+    assert!(removed.status.success(), "{:?}", text(&removed));
+    provider.heard("registration_delete.success", 1).await;
 }
 
 #[tokio::test]

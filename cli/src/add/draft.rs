@@ -30,7 +30,7 @@ impl Draft {
         let mut draft = Self {
             name: args.name.clone(),
             keys: BTreeMap::new(),
-            register: args.register,
+            register: args.register || args.initial_access_token_file.is_some(),
             imports: args.refresh_token_file.is_some(),
         };
         if let Some(provider) = &args.provider {
@@ -264,6 +264,7 @@ mod tests {
             "work --resource https://mcp.example/mcp",
             "work --provider fastmail",
             "work --provider okta --domain acme.okta.com --register",
+            "work --provider okta --domain acme.okta.com --initial-access-token-file f",
         ] {
             assert!(registers(line), "{line}");
         }

@@ -6,34 +6,64 @@ use tokenkeeper::{Account, Error, Keeper, Registered};
 
 use super::draft::Draft;
 use super::refused;
-use crate::ask;
+use crate::ask::{self, Hidden};
 use crate::fault::{self, Fault};
 use crate::{say, span};
+
+/// By this the keeper's advice says that a token may be what is missing.
+const TOKEN_OPTION: &str = "--initial-access-token-file";
 
 /// Asks for a client. `None` = the server registers none by itself, and a person is there who may have one.
 ///
 /// # Errors
 /// What the keeper refused, or that a client ID is needed after all. `wanted`: nothing else will do.
-pub(super) async fn ask(keeper: &Keeper, draft: &Draft, wanted: bool) -> Result<Option<Account>, Fault> {
+pub(super) async fn ask(
+    keeper: &Keeper,
+    draft: &Draft,
+    wanted: bool,
+    mut token: Option<Hidden>,
+) -> Result<Option<Account>, Fault> {
     let name = draft.name()?.to_owned();
     say::note("No client ID was given: the server is asked to register a client.");
-    match keeper.register(&draft.definition()).await {
-        Ok((account, registered)) => {
-            tell(&name, &registered);
-            Ok(Some(account))
-        }
-        Err(Error::Refused { name: ErrorName::NotSupported, message }) => {
-            if !wanted && ask::person() && draft.names_a_server() {
-                say::note(format_args!("{message}."));
-                return Ok(None);
+    loop {
+        let answer = match &token {
+            Some(token) => keeper.register_with_token(&draft.definition(), token).await,
+            None => keeper.register(&draft.definition()).await,
+        };
+        match answer {
+            Ok((account, registered)) => {
+                tell(&name, &registered);
+                return Ok(Some(account));
             }
-            let hint = match draft.names_a_server() {
-                true => "register a client there, a native or public one, and say --client-id ID".to_owned(),
-                false => "register a client at that server, and say --issuer URL --client-id ID too".to_owned(),
-            };
-            Err(Fault::usage(format!("{name}: {message}")).hint(hint))
+            Err(Error::Refused { name: ErrorName::NotSupported, message }) => {
+                let (message, advice) = fault::advised(&message);
+                if token.is_none() && ask::person() && advice.is_some_and(|advice| advice.contains(TOKEN_OPTION)) {
+                    say::note(format_args!("{message}."));
+                    token = ask::optional_secret("Initial access token (Enter if you have none): ")?;
+                    if token.is_some() {
+                        continue;
+                    }
+                }
+                if !wanted && ask::person() && draft.names_a_server() {
+                    say::note(format_args!("{message}."));
+                    return Ok(None);
+                }
+                return Err(Fault::usage(format!("{name}: {message}")).hint(needs_client(draft, advice)));
+            }
+            Err(error) => return Err(without_client(&name, error)),
         }
-        Err(error) => Err(without_client(&name, error)),
+    }
+}
+
+/// What to do where the server registers nobody, or not us.
+fn needs_client(draft: &Draft, advice: Option<&str>) -> String {
+    let client = match draft.names_a_server() {
+        true => "register a client there, a native or public one, and say --client-id ID",
+        false => "register a client at that server, and say --issuer URL --client-id ID too",
+    };
+    match advice {
+        Some(advice) => format!("{advice}; else {client}"),
+        None => client.to_owned(),
     }
 }
 

@@ -17,6 +17,7 @@ use super::account_name;
 #[command(after_help = "Examples:
   tokenkeeper add work
   tokenkeeper add work --issuer https://sso.acme.example
+  tokenkeeper add work --issuer https://sso.acme.example --initial-access-token-file token.txt
   tokenkeeper add tools --resource https://mcp.acme.example/mcp
   tokenkeeper add work --provider auth0 --domain acme.eu.auth0.com --client-id 8hJ --audience https://api.acme.example
   tokenkeeper add ci --issuer https://sso.acme.example/realms/main --client-id cli --flow client-credentials \\
@@ -41,6 +42,11 @@ pub(crate) struct Add {
     /// exists, register a new client in the place of the old one
     #[arg(long, conflicts_with_all = ["client_id", "client_secret_file", "refresh_token_file"])]
     pub(crate) register: bool,
+    /// The initial access token that the server wants to see before it registers a client (RFC 7591 section 3), in this
+    /// file (`-`: standard input). It is used once and not kept
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with_all = ["client_id", "client_secret_file", "refresh_token_file"])]
+    pub(crate) initial_access_token_file: Option<PathBuf>,
     /// Where the client secret lies (`-`: read it from standard input into the vault)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) client_secret_file: Option<PathBuf>,

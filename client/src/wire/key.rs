@@ -74,6 +74,15 @@ pub mod login {
     pub const VERIFICATION_URI: &str = "verification_uri";
 }
 
+/// What Register takes beside the definition.
+pub mod register {
+    /// `b`: the server wants to see an initial access token (RFC 7591 §3). Then Register answers with a request that wants
+    /// it, and what it else answers with comes from that request's Wait.
+    pub const INITIAL_ACCESS_TOKEN: &str = "initial_access_token";
+    /// `o`: in the answer, the request that wants the initial access token.
+    pub const REQUEST: &str = "request";
+}
+
 /// What Register answers beside the account.
 pub mod registered {
     /// `s`: the client.
@@ -104,6 +113,8 @@ pub mod want {
     pub const CLIENT_SECRET: &str = "client_secret";
     /// The refresh token to import.
     pub const REFRESH_TOKEN: &str = "refresh_token";
+    /// What a server wants to see before it registers a client.
+    pub const INITIAL_ACCESS_TOKEN: &str = "initial_access_token";
     /// The address on which a person's browser ended.
     pub const REDIRECT_URI: &str = "redirect_uri";
 }

@@ -105,7 +105,7 @@ fn word(state: &RequestState) -> &'static str {
     use tokenkeeper::wire::word;
     match state {
         RequestState::Pending => word::PENDING,
-        RequestState::Done { .. } => word::DONE,
+        RequestState::Done(_) => word::DONE,
         RequestState::Failed(_) => word::FAILED,
         RequestState::Cancelled => word::CANCELLED,
     }

@@ -15,10 +15,11 @@ use zbus::{Message, ObjectPath, Variant};
 
 use super::fault::Fault;
 use super::object::{account_path, request_path};
+use super::root;
 use super::serve::{Call, Face};
 use super::signals;
 use crate::account::{Denied, RequestId};
-use crate::keeper::{Begun, Handle, RequestState, RequestView};
+use crate::keeper::{Begun, Handle, Outcome, RequestState, RequestView};
 
 /// How long the end of a request is remembered for a creator that stays connected.
 const REMEMBERED: Duration = Duration::from_secs(600);
@@ -132,11 +133,12 @@ async fn wait(held: &Held) -> Result<HashMap<&'static str, Variant<'static>>, Fa
     loop {
         match &view.borrow_and_update().state {
             RequestState::Pending => {}
-            RequestState::Done { account, subject } => {
+            RequestState::Done(Outcome { account, subject, enrolled }) => {
+                let client = enrolled.as_deref().map(root::info).unwrap_or_default();
                 let account = account.as_ref().map(|name| ObjectPath::try_from(account_path(name))).transpose()?;
                 let account = account.map(|path| (key::result::ACCOUNT, Variant::from(path)));
                 let subject = subject.clone().map(|subject| (key::result::SUBJECT, Variant::from(subject)));
-                return Ok(account.into_iter().chain(subject).collect());
+                return Ok(account.into_iter().chain(subject).chain(client).collect());
             }
             RequestState::Failed(denied) => return Err(denied.clone().into()),
             RequestState::Cancelled => return Err(Denied::Cancelled.into()),

@@ -3,7 +3,7 @@
 use tokenkeeper_config::AccountName;
 
 use super::errands::Asked;
-use super::handle::RequestState;
+use super::handle::{Outcome, RequestState};
 use super::notify::Note;
 use super::task::Keeper;
 use crate::account::{Effect, Progress, RequestId, RevocationId, UserCode};
@@ -59,7 +59,9 @@ impl Keeper {
                 }
                 return;
             }
-            Progress::Done { subject } => RequestState::Done { account: Some(name.clone()), subject },
+            Progress::Done { subject } => {
+                RequestState::Done(Outcome { account: Some(name.clone()), subject, enrolled: None })
+            }
             Progress::Failed(denied) => RequestState::Failed(denied),
             Progress::Cancelled => RequestState::Cancelled,
         };

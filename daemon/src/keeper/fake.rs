@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use tokenkeeper_config::{AccountName, KeeperSettings};
 use tokio::sync::{mpsc, watch};
 
-use super::handle::{Begun, Handle, Message, ProofWanted, RequestState, RequestView, VaultView, View};
+use super::handle::{Begun, Handle, Message, Outcome, ProofWanted, RequestState, RequestView, VaultView, View};
 use super::registering::Enrolled;
 use crate::account::{Denied, RequestId, Served, State, Status};
 use crate::secret::Secret;
@@ -145,13 +145,11 @@ async fn answer(mut inbox: mpsc::Receiver<Message>, view: watch::Receiver<Arc<Vi
             }
             Message::Register { definition, reply } => {
                 note(format!("register {definition:?}"));
-                drop(reply.send(Ok(Enrolled {
-                    account: "added".parse().expect("a name"),
-                    client_id: "c-1".into(),
-                    issuer: "https://idp.example".into(),
-                    notes: vec!["Something to know.".into()],
-                    secret_expires_at: None,
-                })));
+                drop(reply.send(Ok(enrolled())));
+            }
+            Message::RegisterByToken { definition, reply } => {
+                note(format!("register by token {definition:?}"));
+                drop(reply.send(Ok((enrolled().account, world.begin(&["initial_access_token"], "")))));
             }
             Message::Input { request, values, reply } => drop(reply.send(world.input(request, &values))),
             Message::Cancel { request, reply } => {
@@ -181,6 +179,16 @@ async fn answer(mut inbox: mpsc::Receiver<Message>, view: watch::Receiver<Arc<Vi
             }
             Message::Hello { reply } | Message::Reload { reply } | Message::Lock { reply } => drop(reply.send(Ok(()))),
         }
+    }
+}
+
+fn enrolled() -> Enrolled {
+    Enrolled {
+        account: "added".parse().expect("a name"),
+        client_id: "c-1".into(),
+        issuer: "https://idp.example".into(),
+        notes: vec!["Something to know.".into()],
+        secret_expires_at: None,
     }
 }
 
@@ -221,7 +229,11 @@ impl World {
         if !values.iter().all(|(_, value)| value.same_as(b"right")) {
             return Err(Denied::NotOpened("the passphrase does not open the vault".into()));
         }
-        let done = RequestState::Done { account: "work".parse().ok(), subject: Some("alice".into()) };
+        let outcome = match values.iter().any(|(key, _)| key == "initial_access_token") {
+            true => Outcome { account: Some(enrolled().account), subject: None, enrolled: Some(Box::new(enrolled())) },
+            false => Outcome { account: "work".parse().ok(), subject: Some("alice".into()), enrolled: None },
+        };
+        let done = RequestState::Done(outcome);
         if let Some(request) = self.requests.lock().expect("no panic").get(&request) {
             request.send_modify(|view| view.state = done.clone());
         }

@@ -36,6 +36,7 @@ pub(super) enum Message {
     SetSecret { account: AccountName, reply: Reply<Begun> },
     AddAccount { definition: BTreeMap<String, Value>, reply: Reply<AccountName> },
     Register { definition: BTreeMap<String, Value>, reply: Reply<Enrolled> },
+    RegisterByToken { definition: BTreeMap<String, Value>, reply: Reply<(AccountName, Begun)> },
     Reload { reply: Reply<()> },
     Unlock { interactive: bool, reply: Reply<Begun> },
     Lock { reply: Reply<()> },
@@ -85,7 +86,7 @@ pub struct Begun {
 pub struct RequestView {
     /// Where it stands.
     pub state: RequestState,
-    /// What `Input` may bring: passphrase, new_passphrase, client_secret, refresh_token, redirect_uri.
+    /// What `Input` may bring: passphrase, new_passphrase, client_secret, refresh_token, initial_access_token, redirect_uri.
     pub wants: Vec<&'static str>,
     /// The address to open; empty = none.
     pub uri: String,
@@ -102,17 +103,23 @@ pub struct RequestView {
 pub enum RequestState {
     /// Not ended.
     Pending,
-    /// Ended well; `account` and `subject` where they mean something.
-    Done {
-        /// The account it was about.
-        account: Option<AccountName>,
-        /// Who signed in.
-        subject: Option<String>,
-    },
+    /// Ended well.
+    Done(Outcome),
     /// Ended badly.
     Failed(Denied),
     /// Its maker or the person gave up.
     Cancelled,
+}
+
+/// What a request came to, as far as that means something.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// The account it was about.
+    pub account: Option<AccountName>,
+    /// Who signed in.
+    pub subject: Option<String>,
+    /// The client that was registered.
+    pub enrolled: Option<Box<Enrolled>>,
 }
 
 /// Everything that may be read without asking the keeper. Replaced as a whole, never changed.
@@ -149,6 +156,7 @@ impl Message {
             Self::Hello { .. }
             | Self::AddAccount { .. }
             | Self::Register { .. }
+            | Self::RegisterByToken { .. }
             | Self::Reload { .. }
             | Self::Unlock { .. }
             | Self::Lock { .. }
@@ -167,6 +175,7 @@ impl Message {
             Self::Refresh { reply, .. } => drop(reply.send(Err(denied))),
             Self::AddAccount { reply, .. } => drop(reply.send(Err(denied))),
             Self::Register { reply, .. } => drop(reply.send(Err(denied))),
+            Self::RegisterByToken { reply, .. } => drop(reply.send(Err(denied))),
             Self::SignProof { reply, .. } => drop(reply.send(Err(denied))),
             Self::Login { reply, .. }
             | Self::SetSecret { reply, .. }
@@ -257,6 +266,11 @@ impl Handle {
     /// Registers a client at the definition's server, then as [`Handle::add_account`].
     pub async fn register(&self, definition: BTreeMap<String, Value>) -> Result<Enrolled, Denied> {
         self.ask(|reply| Message::Register { definition, reply }).await
+    }
+
+    /// Begins to register a client at a server that wants to see an initial access token, which the request wants.
+    pub async fn register_by_token(&self, definition: BTreeMap<String, Value>) -> Result<(AccountName, Begun), Denied> {
+        self.ask(|reply| Message::RegisterByToken { definition, reply }).await
     }
 
     /// Reads the configuration again; the first fault is the error.

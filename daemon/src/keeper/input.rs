@@ -27,6 +27,10 @@ impl Keeper {
                     let account = account.clone();
                     self.keep_secret(request, account, value);
                 }
+                Kind::Registration { definition } => {
+                    let definition = definition.clone();
+                    self.register_by_token(request, definition, value)?;
+                }
                 Kind::Login(login) => {
                     let account = login.account.clone();
                     self.login_input(request, &account, &key, value)?;

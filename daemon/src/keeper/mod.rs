@@ -37,7 +37,7 @@ mod vaulting;
 mod waiters;
 
 pub use crate::vault::{SlotView, VaultState};
-pub use handle::{Begun, Handle, ProofWanted, RequestState, RequestView, VaultView, View, Wanted};
+pub use handle::{Begun, Handle, Outcome, ProofWanted, RequestState, RequestView, VaultView, View, Wanted};
 pub use listener::Listener;
 #[doc(hidden)]
 pub use listener::fuzzed as fuzzed_callback;

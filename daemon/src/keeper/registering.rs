@@ -12,13 +12,15 @@ use url::Url;
 
 use super::draft::Draft;
 use super::errands::Errands;
-use super::handle::Reply;
+use super::handle::{Begun, Outcome, Reply, RequestState};
 use super::random;
+use super::requests::Kind;
 use super::task::{Keeper, Report};
-use crate::account::{Denied, DiscoveryFailed};
+use crate::account::{Denied, DiscoveryFailed, RequestId};
 use crate::discover;
 use crate::oauth::Metadata;
-use crate::oauth::registration::{self, Management, NotRegistered, Registered, Wish};
+use crate::oauth::registration::{self, InitialToken, Management, NotRegistered, Registered, Wish};
+use crate::secret::Secret;
 use crate::vault::{self, Refused};
 
 /// An account with a client that was registered for it.
@@ -40,7 +42,13 @@ pub struct Enrolled {
 pub(super) struct Registration {
     name: AccountName,
     result: Result<Done, Denied>,
-    reply: Reply<Enrolled>,
+    asker: Asker,
+}
+
+/// Who hears of it.
+enum Asker {
+    Call(Reply<Enrolled>),
+    Request(RequestId),
 }
 
 /// Registered and stored; what is left is the definition.
@@ -58,24 +66,68 @@ const SEARCH: Duration = Duration::from_secs(60);
 
 impl Keeper {
     pub(super) fn begin_registration(&mut self, definition: BTreeMap<String, Value>, reply: Reply<Enrolled>) {
-        let name = match self.gate.denial().map_or_else(|| self.writable(&definition), Err) {
+        match self.registrable(&definition) {
+            Ok(name) => self.register(name, definition, None, Asker::Call(reply)),
+            Err(denied) => drop(reply.send(Err(denied))),
+        }
+    }
+
+    /// The same, at a server that wants to see an initial access token: a request waits for that first.
+    pub(super) fn begin_registration_by_token(
+        &mut self,
+        definition: BTreeMap<String, Value>,
+        reply: Reply<(AccountName, Begun)>,
+    ) {
+        let name = match self.registrable(&definition) {
             Ok(name) => name,
             Err(denied) => return drop(reply.send(Err(denied))),
         };
-        if !self.registering.insert(name.clone()) {
-            let busy = format!("a client is being registered for `{name}` already");
-            return drop(reply.send(Err(Denied::Busy(busy))));
+        let expires = self.patience();
+        let begun = self.requests.open(Kind::Registration { definition }, vec!["initial_access_token"], Some(expires));
+        let _ = reply.send(Ok((name, begun)));
+    }
+
+    pub(super) fn register_by_token(
+        &mut self,
+        request: RequestId,
+        definition: BTreeMap<String, Value>,
+        token: Secret,
+    ) -> Result<(), Denied> {
+        let none =
+            || Denied::InvalidArgs("what was given is no initial access token: that is one word in ASCII".into());
+        let token = InitialToken::new(token).ok_or_else(none)?;
+        let name = self.registrable(&definition)?;
+        self.register(name, definition, Some(token), Asker::Request(request));
+        Ok(())
+    }
+
+    /// The name of an account for which a client may be registered now.
+    fn registrable(&self, definition: &BTreeMap<String, Value>) -> Result<AccountName, Denied> {
+        let name = self.gate.denial().map_or_else(|| self.writable(definition), Err)?;
+        if self.registering.contains(&name) {
+            return Err(Denied::Busy(format!("a client is being registered for `{name}` already")));
         }
+        Ok(name)
+    }
+
+    fn register(
+        &mut self,
+        name: AccountName,
+        definition: BTreeMap<String, Value>,
+        token: Option<InitialToken>,
+        asker: Asker,
+    ) {
+        self.registering.insert(name.clone());
         let errands = self.errands.clone();
         let draft = Draft::new(name.clone(), definition, self.definitions.places.clone());
         tokio::spawn(async move {
-            let result = errands.register(draft).await;
-            let _ = errands.reports.send(Report::Registered(Box::new(Registration { name, result, reply })));
+            let result = errands.register(draft, token).await;
+            let _ = errands.reports.send(Report::Registered(Box::new(Registration { name, result, asker })));
         });
     }
 
     pub(super) fn registered(&mut self, registration: Registration) {
-        let Registration { name, result, reply } = registration;
+        let Registration { name, result, asker } = registration;
         self.registering.remove(&name);
         let written = result.and_then(|done| self.add_account(&done.definition).map(|_| done));
         let answer = written.map(|done| {
@@ -86,12 +138,20 @@ impl Keeper {
             done.enrolled
         });
         self.publish();
-        let _ = reply.send(answer);
+        match (asker, answer) {
+            (Asker::Call(reply), answer) => drop(reply.send(answer)),
+            (Asker::Request(id), Ok(enrolled)) => {
+                let account = Some(enrolled.account.clone());
+                let outcome = Outcome { account, subject: None, enrolled: Some(Box::new(enrolled)) };
+                self.requests.end(id, RequestState::Done(outcome));
+            }
+            (Asker::Request(id), Err(denied)) => self.requests.end(id, RequestState::Failed(denied)),
+        }
     }
 }
 
 impl Errands {
-    async fn register(&self, mut draft: Draft) -> Result<Done, Denied> {
+    async fn register(&self, mut draft: Draft, token: Option<InitialToken>) -> Result<Done, Denied> {
         let search = timeout(SEARCH, self.find(&mut draft)).await;
         let (definition, metadata) = search.unwrap_or_else(|_| {
             let why = format!("the server of `{}` was not found within {} s", draft.name, SEARCH.as_secs());
@@ -104,7 +164,7 @@ impl Errands {
         draft.choose_scopes(&metadata);
         draft.choose_ports(&definition, random::bytes());
         let definition = draft.definition()?;
-        let wish = Wish { redirect: &definition.redirect, scopes: &definition.scopes };
+        let wish = Wish { redirect: &definition.redirect, scopes: &definition.scopes, token: token.as_ref() };
         let client = self.enrol_client(&endpoint, &metadata, &wish).await?;
         let replaced = self.vault.registration(&draft.name).await.ok().flatten().and_then(|before| before.management);
         draft.take_client(&client, &definition, endpoint.host_str().unwrap_or_default());
@@ -176,6 +236,14 @@ impl Errands {
             match problem {
                 NotRegistered::NotNow(_) => Denied::Unavailable { why, retry_at: 0 },
                 NotRegistered::NotOpen(_) => Denied::NotSupported(why),
+                NotRegistered::WantsToken(_) => Denied::NotSupported(format!(
+                    "{why}; if its operator gave you an initial access token, say: \
+                     tokenkeeper add NAME --initial-access-token-file FILE"
+                )),
+                NotRegistered::TokenRefused(_) => Denied::Misconfigured(format!(
+                    "{why}; it may be used up or too old: ask the server's operator for another, and say: \
+                     tokenkeeper add NAME --initial-access-token-file FILE"
+                )),
                 NotRegistered::TooMuch(_) | NotRegistered::Wrong(_) => Denied::Misconfigured(why),
             }
         })

@@ -1,9 +1,9 @@
 //! Interactions in progress: logins, unlocks, slots and secrets that wait for a person. Each has one published view,
 //! written here and nowhere else.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use tokenkeeper_config::AccountName;
+use tokenkeeper_config::{AccountName, Value};
 use tokio::sync::watch;
 
 use super::handle::{Begun, Reply, RequestState, RequestView};
@@ -30,6 +30,7 @@ pub(super) enum Kind {
     AddSlot(SlotKind),
     Rekey,
     Secret { account: AccountName },
+    Registration { definition: BTreeMap<String, Value> },
 }
 
 /// A login between its beginning and its end.
@@ -72,7 +73,7 @@ impl Requests {
             let denied = match state {
                 RequestState::Failed(denied) => denied,
                 RequestState::Cancelled | RequestState::Pending => Denied::Cancelled,
-                RequestState::Done { .. } => {
+                RequestState::Done(_) => {
                     let _ = reply.send(Ok(Begun { id, view: request.view.subscribe() }));
                     return;
                 }

@@ -201,6 +201,7 @@ impl Keeper {
             Message::SetSecret { account, reply } => self.begin_secret(account, reply),
             Message::AddAccount { definition, reply } => drop(reply.send(self.add_account(&definition))),
             Message::Register { definition, reply } => self.begin_registration(definition, reply),
+            Message::RegisterByToken { definition, reply } => self.begin_registration_by_token(definition, reply),
             Message::Reload { reply } => drop(reply.send(self.reload().map_err(Denied::Misconfigured))),
             Message::Unlock { interactive, reply } => self.begin_unlock(interactive, reply),
             Message::Lock { reply } => self.lock_for_good(reply),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokenkeeper_config::{AccountName, OnScreenLock};
 
-use super::handle::{Begun, Reply, RequestState, VaultView};
+use super::handle::{Begun, Outcome, Reply, RequestState, VaultView};
 use super::requests::Kind;
 use super::task::{Keeper, Report};
 use crate::account::{Denied, Input, RequestId, Stored};
@@ -108,7 +108,7 @@ impl Keeper {
             VaultReport::Ended { request, result, slots } => {
                 self.gate.slots = slots;
                 let state = match result {
-                    Ok(()) => RequestState::Done { account: None, subject: None },
+                    Ok(()) => RequestState::Done(Outcome::default()),
                     Err(denied) => RequestState::Failed(denied),
                 };
                 self.requests.end(request, state);
@@ -133,7 +133,7 @@ impl Keeper {
         let id = begun.id;
         let _ = reply.send(Ok(begun));
         if matches!(self.gate.position, Position::Open) {
-            return self.requests.end(id, RequestState::Done { account: None, subject: None });
+            return self.requests.end(id, RequestState::Done(Outcome::default()));
         }
         self.try_to_open(Some(id), Opener { interactive, ..Opener::default() });
     }
@@ -160,7 +160,7 @@ impl Keeper {
     /// Ends the requests to unlock: only now, when the accounts have what the vault held, does a token call pass.
     fn tell_unlocked(&mut self) {
         for request in self.requests.unlocks() {
-            self.requests.end(request, RequestState::Done { account: None, subject: None });
+            self.requests.end(request, RequestState::Done(Outcome::default()));
         }
     }
 

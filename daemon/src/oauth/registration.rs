@@ -9,6 +9,7 @@ use tokenkeeper_config::{ClientAuth, Redirect};
 use url::{Host, Url};
 
 use super::body::Body;
+use super::challenge;
 use super::json::Json;
 use super::metadata::check;
 use super::text;
@@ -21,6 +22,19 @@ pub struct Wish<'a> {
     pub redirect: &'a Redirect,
     /// All that is ever going to be asked for.
     pub scopes: &'a [String],
+    /// What allows it to be asked, at servers that want to see such a thing.
+    pub token: Option<&'a InitialToken>,
+}
+
+/// An initial access token (RFC 7591 §3): shown to the registration endpoint, and to nobody else.
+pub struct InitialToken(Secret);
+
+impl InitialToken {
+    /// `None` = it does not fit into a header (RFC 6750 §2.1), so no server gave it.
+    pub fn new(token: Secret) -> Option<Self> {
+        let is_one = token.len() <= MAX_TOKEN && token.reveal().iter().all(|byte| (0x21..=0x7e).contains(byte));
+        (is_one && !token.is_empty()).then_some(Self(token))
+    }
 }
 
 /// A client as the server registered it.
@@ -67,6 +81,12 @@ pub enum NotRegistered {
     /// The server registers clients for those only who bring something that we have not got.
     #[error("{0}")]
     NotOpen(String),
+    /// What that is may be an initial access token (RFC 7591 §3).
+    #[error("{0}")]
+    WantsToken(String),
+    /// The initial access token is not what it wants.
+    #[error("{0}")]
+    TokenRefused(String),
     /// The server cannot say now, or its answer was lost.
     #[error("{0}")]
     NotNow(String),
@@ -83,6 +103,8 @@ const MAX_URIS: usize = 32;
 
 const REFRESH: &str = "refresh_token";
 const DEVICE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+const STRANGERS: &str = "registers no clients for strangers";
 
 /// Asks for a native client (RFC 8252 §8.4), public where the server has public ones.
 pub fn request(endpoint: &Url, metadata: &Metadata, wish: &Wish<'_>) -> Request {
@@ -101,7 +123,7 @@ pub fn request(endpoint: &Url, metadata: &Metadata, wish: &Wish<'_>) -> Request 
     if !wish.scopes.is_empty() {
         document["scope"] = wish.scopes.join(" ").into();
     }
-    post(endpoint, &document)
+    post(endpoint, &document, wish)
 }
 
 /// Asks for no more than a login in the browser needs, where a server refused the whole.
@@ -110,16 +132,13 @@ pub fn least(endpoint: &Url, metadata: &Metadata, wish: &Wish<'_>) -> Request {
     document["redirect_uris"] = wish.redirect.uris().into();
     document["response_types"] = ["code"].as_slice().into();
     document["grant_types"] = ["authorization_code", REFRESH].as_slice().into();
-    post(endpoint, &document)
+    post(endpoint, &document, wish)
 }
 
 /// Ends a registration (RFC 7592 §2.3).
 pub fn deletion(management: &Management) -> Request {
-    let bearer = zeroize::Zeroizing::new([b"Bearer ", management.token.reveal()].concat());
-    let mut value = HeaderValue::from_bytes(&bearer).expect("it was read as fit for a header");
-    value.set_sensitive(true);
     http::Request::delete(management.uri.as_str())
-        .header(header::AUTHORIZATION, value)
+        .header(header::AUTHORIZATION, bearer(&management.token))
         .body(Secret::new(Vec::new()))
         .expect("a checked address makes a request")
 }
@@ -143,7 +162,7 @@ pub fn read(sent: &Sent, host: &str, wish: &Wish<'_>) -> Result<Registered, NotR
     };
     // RFC 7591 §3.2.1 says 201; some servers say 200. An error may come with either.
     if !matches!(status, StatusCode::CREATED | StatusCode::OK) || fields.get("error").is_some() {
-        return Err(refusal(status, &fields, host));
+        return Err(refusal(response, &fields, host, wish));
     }
     if matches!(fields, Json::Null) {
         return Err(NotRegistered::NotNow(format!(
@@ -181,12 +200,24 @@ fn common(metadata: &Metadata) -> serde_json::Value {
     })
 }
 
-fn post(endpoint: &Url, document: &serde_json::Value) -> Request {
-    http::Request::post(endpoint.as_str())
+fn post(endpoint: &Url, document: &serde_json::Value, wish: &Wish<'_>) -> Request {
+    let mut request = http::Request::post(endpoint.as_str())
         .header(header::ACCEPT, "application/json")
-        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::CONTENT_TYPE, "application/json");
+    if let Some(InitialToken(token)) = wish.token {
+        request = request.header(header::AUTHORIZATION, bearer(token));
+    }
+    request
         .body(Secret::new(serde_json::to_vec(document).expect("plain values have a JSON form")))
         .expect("a checked address makes a request")
+}
+
+/// Of a token that was found to fit into a header.
+fn bearer(token: &Secret) -> HeaderValue {
+    let bearer = zeroize::Zeroizing::new([b"Bearer ", token.reveal()].concat());
+    let mut value = HeaderValue::from_bytes(&bearer).expect("it was read as fit for a header");
+    value.set_sensitive(true);
+    value
 }
 
 fn client(fields: &Json, host: &str, wish: &Wish<'_>) -> Result<Registered, NotRegistered> {
@@ -261,7 +292,15 @@ fn management(fields: &Json) -> Option<Management> {
     fits.then(|| Management { uri, token: Secret::copy_of(token.as_bytes()) })
 }
 
-fn refusal(status: StatusCode, fields: &Json, host: &str) -> NotRegistered {
+/// Whether a server wants to see a token and says no more than that (RFC 6750 §3), whatever its status: oidc-provider says 400.
+fn is_challenge(response: &Response) -> bool {
+    let challenges = response.headers().get_all(header::WWW_AUTHENTICATE).iter();
+    let mut challenges = challenges.flat_map(|value| challenge::read(value.as_bytes()));
+    challenges.any(|challenge| challenge.scheme == "bearer" && challenge.get("error").is_none())
+}
+
+fn refusal(response: &Response, fields: &Json, host: &str, wish: &Wish<'_>) -> NotRegistered {
+    let status = response.status();
     let said = match (fields.text("error"), fields.text("error_description")) {
         (Some(code), Some(why)) => format!(" `{}` ({})", text::quote_code(code, &[]), text::quote(why, &[])),
         (Some(code), None) => format!(" `{}`", text::quote_code(code, &[])),
@@ -269,13 +308,15 @@ fn refusal(status: StatusCode, fields: &Json, host: &str) -> NotRegistered {
     };
     let sentence = |what: &str| format!("{host} {what}: it answered {}{said}", status.as_u16());
     match (status, fields.text("error")) {
+        _ if wish.token.is_none() && is_challenge(response) => NotRegistered::WantsToken(sentence(STRANGERS)),
         (_, Some("invalid_client_metadata" | "invalid_redirect_uri" | "invalid_scope" | "invalid_request")) => {
             NotRegistered::TooMuch(sentence("did not register a client"))
         }
-        (
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED,
-            _,
-        ) => NotRegistered::NotOpen(sentence("registers no clients for strangers")),
+        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => match wish.token {
+            None => NotRegistered::WantsToken(sentence(STRANGERS)),
+            Some(_) => NotRegistered::TokenRefused(sentence("does not take this initial access token")),
+        },
+        (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, _) => NotRegistered::NotOpen(sentence(STRANGERS)),
         (StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS, _) => {
             NotRegistered::NotNow(sentence("registers no client now"))
         }

@@ -22,7 +22,7 @@ fn metadata() -> Metadata {
 #[test]
 fn every_known_answer_means_what_it_should() {
     let (redirect, scopes) = (redirect(), scopes());
-    let wish = Wish { redirect: &redirect, scopes: &scopes };
+    let wish = Wish { redirect: &redirect, scopes: &scopes, token: None };
     let cases = Case::all_in("registrations");
     assert!(cases.len() >= 35, "the corpus has shrunk to {}", cases.len());
     for case in &cases {
@@ -43,6 +43,8 @@ fn seen(result: &Result<Registered, NotRegistered>) -> Vec<(&'static str, String
         Ok(client) => client,
         Err(NotRegistered::TooMuch(_)) => return vec![("expect", "too-much".into())],
         Err(NotRegistered::NotOpen(_)) => return vec![("expect", "not-open".into())],
+        Err(NotRegistered::WantsToken(_)) => return vec![("expect", "wants-token".into())],
+        Err(NotRegistered::TokenRefused(_)) => return vec![("expect", "token-refused".into())],
         Err(NotRegistered::NotNow(_)) => return vec![("expect", "not-now".into())],
         Err(NotRegistered::Wrong(_)) => return vec![("expect", "wrong".into())],
     };
@@ -76,7 +78,7 @@ fn seen(result: &Result<Registered, NotRegistered>) -> Vec<(&'static str, String
 #[test]
 fn a_native_public_client_is_asked_for() {
     let (redirect, scopes) = (redirect(), scopes());
-    let wish = Wish { redirect: &redirect, scopes: &scopes };
+    let wish = Wish { redirect: &redirect, scopes: &scopes, token: None };
     let endpoint = url("https://as.example/reg");
     let metadata = Metadata { token_endpoint_auth_methods_supported: Some(vec!["none".to_owned()]), ..metadata() };
     let asked = request(&endpoint, &metadata, &wish);
@@ -107,10 +109,32 @@ fn a_native_public_client_is_asked_for() {
     assert_eq!(less["grant_types"], serde_json::json!(["authorization_code", "refresh_token"]));
 }
 
+/// A26: who was given an initial access token shows it (RFC 7591 §3), to the registration endpoint alone.
+#[test]
+fn an_initial_access_token_is_shown() {
+    let (redirect, scopes) = (redirect(), scopes());
+    let token = InitialToken::new(Secret::copy_of(b"canary-iat")).expect("it fits into a header");
+    let wish = Wish { redirect: &redirect, scopes: &scopes, token: Some(&token) };
+    let endpoint = url("https://as.example/reg");
+    for asked in [request(&endpoint, &metadata(), &wish), least(&endpoint, &metadata(), &wish)] {
+        let bearer = &asked.headers()[header::AUTHORIZATION];
+        assert!(bearer.is_sensitive() && bearer == "Bearer canary-iat");
+        assert!(!document(&asked).to_string().contains("canary"));
+    }
+    for status in [401, 403] {
+        let body = r#"{"error":"invalid_token","error_description":"canary-iat is unknown"}"#;
+        let refused = read(&Ok(response(status, body)), "as.example", &wish).err().expect("refused");
+        assert!(matches!(refused, NotRegistered::TokenRefused(_)), "{refused}");
+    }
+    for none in [&b""[..], b"two words", b"line\n", "ü".as_bytes(), &[b'x'; MAX_TOKEN + 1]] {
+        assert!(InitialToken::new(Secret::copy_of(none)).is_none());
+    }
+}
+
 #[test]
 fn a_server_without_public_clients_is_asked_for_another_kind() {
     let (redirect, scopes) = (redirect(), scopes());
-    let wish = Wish { redirect: &redirect, scopes: &scopes };
+    let wish = Wish { redirect: &redirect, scopes: &scopes, token: None };
     for (listed, method) in [
         (None, "client_secret_basic"),
         (Some(vec![]), "none"),

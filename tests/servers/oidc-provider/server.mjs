@@ -1,5 +1,6 @@
 // The certified provider, strict: PKCE, refresh tokens that work once, reuse ends the grant.
 // With the argument `dpop`, every proof must have a nonce of the server's (RFC 9449 §8), here and at userinfo.
+// With `initial-access-token=TOKEN`, it registers clients for those only who show that (RFC 7591 §3).
 // Prints a line of JSON when it is ready, `{"issuer": …, "resource": …, "keys": {client: its private key in PEM}}`, and one for each event; ends when its standard input does.
 import { createServer } from 'node:http';
 import { randomBytes } from 'node:crypto';
@@ -11,6 +12,7 @@ import * as mcp from './resource.mjs';
 console.warn = console.info = () => {};
 
 const wantsNonces = process.argv.includes('dpop');
+const token = process.argv.find((word) => word.startsWith('initial-access-token='))?.split('=')[1] ?? false;
 
 const api = { scope: 'read write', accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } } };
 const resources = { 'https://api.acme.example/': api, 'https://mail.acme.example/': api };
@@ -106,7 +108,7 @@ async function configuration(others) {
         : { enabled: true },
       devInteractions: { enabled: true }, // its own pages for signing in and allowing
       revocation: { enabled: true },
-      registration: { enabled: true },
+      registration: { enabled: true, initialAccessToken: token },
       registrationManagement: { enabled: true },
       resourceIndicators: {
         enabled: true,
@@ -128,7 +130,7 @@ function tellEvents(provider) {
   provider.on('grant.revoked', () => print({ event: 'grant.revoked' }));
   provider.on('pushed_authorization_request.success', () => print({ event: 'pushed_authorization_request.success' }));
   provider.on('refresh_token.consumed', () => print({ event: 'refresh_token.consumed' }));
-  for (const kind of ['authorization', 'grant', 'revocation', 'server']) {
+  for (const kind of ['authorization', 'grant', 'registration_create', 'revocation', 'server']) {
     provider.on(`${kind}.error`, (_context, fault) =>
       print({ event: `${kind}.error`, error: fault.error ?? fault.name, why: fault.error_detail ?? fault.message }),
     );

@@ -20,9 +20,14 @@ use super::wire::Plug;
 pub(super) async fn register(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(plug): ConnectInfo<Plug>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    let wanted = shared.settings().initial_access_token.clone();
     let work = || match serde_json::from_slice::<Value>(&body) {
+        _ if wanted.is_some() && wanted.as_deref() != shown(&headers) => {
+            Answer::json(401, &json!({ "error": "invalid_token" }))
+        }
         Ok(asked @ Value::Object(_)) => Answer::json(201, &registered(&shared, asked)),
         Ok(_) | Err(_) => Answer::json(400, &json!({ "error": "invalid_client_metadata" })),
     };
@@ -59,6 +64,11 @@ fn registered(shared: &Shared, mut client: Value) -> Value {
     client
 }
 
+/// What was shown to be allowed (RFC 6750 §2.1).
+fn shown(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+}
+
 pub(super) async fn unregister(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(plug): ConnectInfo<Plug>,
@@ -66,10 +76,8 @@ pub(super) async fn unregister(
     headers: HeaderMap,
 ) -> Response {
     let work = || {
-        let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let shown = bearer.and_then(|value| value.strip_prefix("Bearer "));
         let known = shared.store().registrations.get(&id).cloned();
-        if known.is_none() || shown != known.as_deref() {
+        if known.is_none() || shown(&headers) != known.as_deref() {
             return Answer::empty(401);
         }
         shared.store().registrations.remove(&id);

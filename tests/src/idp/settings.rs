@@ -67,6 +67,8 @@ pub struct Settings {
     pub answer_patch: Map<String, Value>,
     /// Fields merged into the metadata; null takes one out.
     pub metadata_patch: Map<String, Value>,
+    /// What whoever registers a client has to show (RFC 7591 §3); absent = nothing.
+    pub initial_access_token: Option<String>,
     /// Fields merged into what a client asked to be registered as; null takes one out.
     pub registration_patch: Map<String, Value>,
     /// Fields merged into the description of the API (RFC 9728); null takes one out.
@@ -229,6 +231,7 @@ impl Default for Settings {
             device_patch: Map::new(),
             answer_patch: Map::new(),
             metadata_patch: Map::new(),
+            initial_access_token: None,
             registration_patch: Map::new(),
             resource_patch: Map::new(),
         }

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use tokenkeeper::wire::{ErrorName, REQUEST_INTERFACE, ROOT_PATH, VAULT_INTERFACE};
+use tokenkeeper::wire::{ErrorName, KEEPER_INTERFACE, REQUEST_INTERFACE, ROOT_PATH, VAULT_INTERFACE};
 use tokenkeeper::{LoginOptions, RequestState};
 use zbus::{OwnedObjectPath, Variant};
 
 use super::world::{World, call};
 use crate::account::Denied;
-use crate::keeper::RequestState as State;
+use crate::keeper::{Outcome, RequestState as State};
 
 #[tokio::test]
 async fn a_login_gives_its_address_and_its_end() {
@@ -39,6 +39,23 @@ async fn a_wrong_passphrase_is_told_and_the_next_one_may_be_right() {
     assert_eq!(refused.to_string(), "the passphrase does not open the vault");
     unlock.input(&[("passphrase", b"right")]).await.expect("it is wanted");
     unlock.wait().await.expect("open");
+}
+
+/// The token that a server wants to see first stands in no message: a request takes it, and its end tells of the client.
+#[tokio::test]
+async fn a_registration_by_token_is_a_request() {
+    let world = World::with(&[]).await;
+    let keeper = world.client().await;
+    let definition = [("name".to_owned(), Variant::from("added"))].into();
+    let (account, registered) = keeper.register_with_token(&definition, b"right").await.expect("registered");
+    assert_eq!((account.name(), registered.client_id.as_str()), ("added", "c-1"));
+    assert_eq!(registered.notes, ["Something to know."]);
+    assert_eq!(world.keeper.asked(), [r#"register by token {"name": Text("added")}"#]);
+
+    let creator = world.bus.connect().await;
+    let secret = HashMap::from([("name", Variant::from("added")), ("initial_access_token", Variant::from("canary"))]);
+    let refused = call(&creator, ROOT_PATH, KEEPER_INTERFACE, "Register", &secret).await.expect_err("not like this");
+    assert!(refused.to_string().contains("Input") && !refused.to_string().contains("canary"), "{refused}");
 }
 
 #[tokio::test]
@@ -105,7 +122,9 @@ async fn the_end_of_a_request_is_told_as_often_as_it_is_asked() {
     let world = World::with(&["work"]).await;
     let work = world.client().await.account("work").expect("a good name");
     let login = work.login(LoginOptions::new()).await.expect("it begins");
-    world.keeper.requests(|view| view.state = State::Done { account: None, subject: Some("ada".into()) });
+    world
+        .keeper
+        .requests(|view| view.state = State::Done(Outcome { subject: Some("ada".into()), ..Outcome::default() }));
     world.keeper.forget_requests();
     for _ in 0..2 {
         assert_eq!(login.request.wait().await.expect("done").subject.as_deref(), Some("ada"));
