@@ -165,6 +165,33 @@ async fn the_shell_asks_for_a_step_up() {
     );
 }
 
+/// A21: at a server that nobody here wrote and that takes only pushed requests, without a word in the definition.
+#[tokio::test]
+async fn a_server_of_others_that_takes_only_pushed_requests_gets_one_unasked() {
+    if let Some(why) = Make::OidcProvider.missing() {
+        return eprintln!("skipped: {why}");
+    }
+    let provider = Provider::start_with(Make::OidcProvider, &["par"]).await;
+    let described = &provider.metadata().await[0];
+    assert_eq!(described["require_pushed_authorization_requests"], true, "{described}");
+    let world = World::new().await;
+    let words = ["add", "work", "--issuer", provider.issuer(), "--client-id", "desktop", "--no-login"];
+    let added = world.run("tokenkeeper", &words).await;
+    assert!(added.status.success(), "{:?}", text(&added));
+    let account = world.account("work").await;
+    let login = account.login(LoginOptions::new().flow("browser")).await.expect("the login begins");
+    let uri = login.uri.expect("an address");
+    let mut names: Vec<_> = query(&uri).into_iter().map(|(name, _)| name).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["client_id", "request_uri"], "{uri}");
+    let pictures = programs::directory().join("pictures").join("signed-in-pushed");
+    provider.sign_in(&uri, &pictures).await;
+    let ended = tokio::time::timeout(PATIENCE, login.request.wait()).await.expect("the login ends");
+    ended.unwrap_or_else(|why| panic!("{why}\n{:?}\n{}", provider.events(), world.keeper().log()));
+    account.refresh().await.expect("the login lives");
+    assert_eq!(provider.count("pushed_authorization_request.success"), 1, "{:?}", provider.events());
+}
+
 /// A21, A27 and the device flow, at a server that nobody here wrote, with Chromium.
 #[tokio::test]
 async fn a_server_of_others_takes_codes_pushed_requests_and_details() {

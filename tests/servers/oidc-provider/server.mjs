@@ -1,5 +1,6 @@
 // The certified provider, strict: PKCE, refresh tokens that work once, reuse ends the grant.
 // With the argument `dpop`, every proof must have a nonce of the server's (RFC 9449 §8), here and at userinfo.
+// With `par`, it takes only requests that were pushed (RFC 9126 §5), whoever the client is.
 // With `initial-access-token=TOKEN`, it registers clients for those only who show that (RFC 7591 §3).
 // Prints a line of JSON when it is ready, `{"issuer": …, "resource": …, "keys": {client: its private key in PEM}}`, and one for each event; ends when its standard input does.
 import { createServer } from 'node:http';
@@ -12,6 +13,7 @@ import * as mcp from './resource.mjs';
 console.warn = console.info = () => {};
 
 const wantsNonces = process.argv.includes('dpop');
+const wantsPushed = process.argv.includes('par');
 const token = process.argv.find((word) => word.startsWith('initial-access-token='))?.split('=')[1] ?? false;
 
 const api = { scope: 'read write', accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } } };
@@ -94,7 +96,7 @@ async function configuration(others) {
     features: {
       clientCredentials: { enabled: true },
       deviceFlow: { enabled: true },
-      pushedAuthorizationRequests: { enabled: true },
+      pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: wantsPushed },
       richAuthorizationRequests: {
         enabled: true,
         ack: 'experimental-01',
