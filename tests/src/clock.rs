@@ -8,6 +8,11 @@ pub fn wall() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("the clock is past 1970")
 }
 
+/// The same in milliseconds.
+pub fn millis() -> u64 {
+    u64::try_from(wall().as_millis()).expect("within 500 million years of 1970")
+}
+
 /// A point to measure from.
 pub fn start() -> Instant {
     Instant::now()

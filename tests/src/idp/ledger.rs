@@ -137,7 +137,7 @@ impl Ledger {
     pub(super) fn write(&self, exchange: u64, event: Event) {
         let mut lines = self.lines.lock().expect("no writer panics");
         let seq = lines.entries.len() as u64;
-        let at_ms = u64::try_from(clock::wall().as_millis()).expect("within 500 million years of 1970");
+        let at_ms = clock::millis();
         let entry = Entry { seq, exchange, at_ms, event };
         if let Some(file) = &mut lines.file {
             let line = serde_json::to_string(&entry).expect("an entry is plain data");

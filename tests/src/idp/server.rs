@@ -224,7 +224,7 @@ impl Idp {
             acr: None,
             offline: true,
         };
-        let now = u64::try_from(clock::wall().as_millis()).expect("this side of the far future");
+        let now = clock::millis();
         self.shared.store().found(login, &settings, now).refresh_token.expect("the login is an offline one")
     }
 
