@@ -3,20 +3,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{ConnectInfo, RawQuery, State};
-use axum::http::HeaderMap;
+use axum::extract::{RawQuery, State};
 use axum::response::{Html, Response};
 use serde_json::json;
 
-use super::answer::{Answer, patch, through_fault};
+use super::answer::{Answer, patch};
 use super::fault::Endpoint;
 use super::params::{Params, random};
+use super::post::{Post, Refused};
 use super::server::Shared;
 use super::settings::{Client, Dialect, Offline, Settings};
 use super::store::{Login, Minted};
-use super::token::{Refused, client};
-use super::wire::Plug;
 use crate::clock;
 
 /// Device codes that wait for a person, and what became of them.
@@ -38,23 +35,11 @@ struct Pending {
 /// Seconds between polls, short so that tests are.
 pub(super) const INTERVAL: u64 = 1;
 
-pub(super) async fn begin(
-    State(shared): State<Arc<Shared>>,
-    ConnectInfo(plug): ConnectInfo<Plug>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let work = || {
-        let settings = shared.settings();
-        let Ok(params) = Params::read(&body) else {
-            return Answer::error(settings.dialect, "invalid_request", "a parameter stands twice");
-        };
-        match client(&settings, &headers, &params) {
-            Err(why) => Answer::error(settings.dialect, "invalid_client", why),
-            Ok(client) => Answer::json(200, &pending(&shared, &settings, client, &params)),
-        }
+pub(super) async fn begin(post: Post) -> Response {
+    let work = |settings: &Settings, client: &Client, params: &Params| {
+        Ok(Answer::json(200, &pending(&post.shared, settings, client, params)))
     };
-    through_fault(&shared, &plug, Endpoint::Device, None, work).await
+    post.answer(Endpoint::Device, work).await
 }
 
 fn pending(shared: &Shared, settings: &Settings, client: &Client, params: &Params) -> serde_json::Value {
@@ -76,7 +61,7 @@ fn pending(shared: &Shared, settings: &Settings, client: &Client, params: &Param
     let user_code = device_code[3..11].to_uppercase();
     let page = format!("{}/activate", shared.base());
     let complete = format!("{page}?user_code={user_code}");
-    let given = u64::try_from(clock::wall().as_millis()).expect("this side of the far future");
+    let given = clock::millis();
     let user_code_shown = user_code.clone();
     let entry = Pending { login, user_code, allowed: None, given, last_poll: 0, told_expired: false, spent: false };
     shared.devices.lock().expect("no holder panics").0.insert(device_code.clone(), entry);

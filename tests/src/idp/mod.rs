@@ -15,6 +15,7 @@ mod keys;
 mod ledger;
 mod metadata;
 mod params;
+mod post;
 mod proofs;
 mod push;
 mod register;

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::answer::Answer;
 use super::params::random;
+use super::post::Refused;
 use super::settings::Dpop;
-use super::token::Refused;
 use crate::clock;
 
 /// How many seconds a proof's time may be off.

@@ -1,40 +1,20 @@
 //! Revocation (RFC 7009): refresh tokens only, as at Auth0; an unknown token is a success (§2.2).
 
-use std::sync::Arc;
-
-use axum::body::Bytes;
-use axum::extract::{ConnectInfo, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 
-use super::answer::{Answer, through_fault};
+use super::answer::Answer;
 use super::fault::Endpoint;
 use super::ledger::Event;
-use super::params::Params;
-use super::server::Shared;
-use super::token::client;
-use super::wire::Plug;
+use super::post::Post;
 
-pub(super) async fn revoke(
-    State(shared): State<Arc<Shared>>,
-    ConnectInfo(plug): ConnectInfo<Plug>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+pub(super) async fn revoke(post: Post) -> Response {
+    let shared = &post.shared;
     let exchange = shared.ledger.begin();
-    let work = || {
-        let settings = shared.settings();
-        let Ok(params) = Params::read(&body) else {
-            return Answer::error(settings.dialect, "invalid_request", "a parameter stands twice");
-        };
-        if let Err(why) = client(&settings, &headers, &params) {
-            return Answer::error(settings.dialect, "invalid_client", why);
-        }
-        let ended = shared.store().revoke_token(params.or_empty("token"));
-        if let Some(family) = ended {
+    post.answer(Endpoint::Revoke, |_, _, params| {
+        if let Some(family) = shared.store().revoke_token(params.or_empty("token")) {
             shared.ledger.write(exchange, Event::Revoked { family });
         }
-        Answer::empty(200)
-    };
-    through_fault(&shared, &plug, Endpoint::Revoke, None, work).await
+        Ok(Answer::empty(200))
+    })
+    .await
 }

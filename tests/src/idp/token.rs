@@ -1,10 +1,6 @@
 //! The token endpoint (RFC 6749 §3.2): code, refresh, device code, client credentials.
 
-use std::sync::Arc;
-
 use aws_lc_rs::digest::{SHA256, digest as sha256};
-use axum::body::Bytes;
-use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use base64::Engine as _;
@@ -17,30 +13,26 @@ use super::fault::Endpoint;
 use super::keys::keys;
 use super::ledger::{Event, digest};
 use super::params::{Params, basic};
+use super::post::{Post, Refused, client};
 use super::server::Shared;
 use super::settings::{Client, ClientAuth, Dialect, Dpop, Settings};
 use super::store::{Login, Minted, Refusal};
 use super::token_exchange::{self, TOKEN_EXCHANGE};
-use super::wire::Plug;
 use crate::clock;
 
 /// `grant_type` of RFC 8628 §3.4.
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
-pub(super) async fn token(
-    State(shared): State<Arc<Shared>>,
-    ConnectInfo(plug): ConnectInfo<Plug>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+pub(super) async fn token(post: Post) -> Response {
+    let Post { shared, headers, .. } = &post;
     let exchange = shared.ledger.begin();
-    let params = Params::read(&body);
+    let params = post.params();
     if let Ok(params) = &params {
         let token = params.one("refresh_token").or(params.one("code")).or(params.one("device_code"));
         let token = token.or(params.one("subject_token"));
         let received = Event::Received {
             grant: params.or_empty("grant_type").to_owned(),
-            client: asks(&headers, params),
+            client: asks(headers, params),
             token: digest(token.unwrap_or_default()),
             audience: params.or_empty("audience").to_owned(),
         };
@@ -48,9 +40,7 @@ pub(super) async fn token(
     }
     let work = || {
         let settings = shared.settings();
-        let granted = params
-            .map_err(|_| Refused("invalid_request", "a parameter stands twice"))
-            .and_then(|params| grant(&shared, &settings, exchange, &headers, &params));
+        let granted = params.and_then(|params| grant(shared, &settings, exchange, headers, &params));
         let mut answer = match granted {
             Ok(answer) => Answer::json(200, &answer),
             Err(Refused(error, description)) => {
@@ -63,7 +53,7 @@ pub(super) async fn token(
         }
         answer
     };
-    through_fault(&shared, &plug, Endpoint::Token, Some(exchange), work).await
+    through_fault(shared, &post.plug, Endpoint::Token, Some(exchange), work).await
 }
 
 /// Who says to be asking.
@@ -72,9 +62,6 @@ fn asks(headers: &HeaderMap, params: &Params) -> String {
     header.and_then(basic).map_or_else(|| params.or_empty("client_id").to_owned(), |(id, _)| id)
 }
 
-/// An error code and its description (RFC 6749 §5.2).
-pub(super) struct Refused(pub(super) &'static str, pub(super) &'static str);
-
 fn grant(
     shared: &Shared,
     settings: &Settings,
@@ -82,14 +69,14 @@ fn grant(
     headers: &HeaderMap,
     params: &Params,
 ) -> Result<Value, Refused> {
-    let client = client(settings, headers, params).map_err(|why| Refused("invalid_client", why))?;
+    let client = client(settings, headers, params)?;
     let key = match settings.dpop {
         Dpop::Off => None,
         Dpop::NonceAlways | Dpop::NonceAtRefusals => {
             Some(shared.proofs().check(headers, &format!("{}/oauth/token", shared.base()))?)
         }
     };
-    let now = u64::try_from(clock::wall().as_millis()).expect("this side of the far future");
+    let now = clock::millis();
     let grant_type = params.or_empty("grant_type");
     let minted = match grant_type {
         "authorization_code" => code(shared, settings, client, params, now),
@@ -126,26 +113,6 @@ fn grant(
     }
     patch(&mut answer, &settings.answer_patch);
     Ok(answer)
-}
-
-/// The client that asks, if it proves it the way it registered.
-pub(super) fn client<'a>(
-    settings: &'a Settings,
-    headers: &HeaderMap,
-    params: &Params,
-) -> Result<&'a Client, &'static str> {
-    let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let (way, id, secret) = match (header.and_then(basic), params.one("client_secret")) {
-        (Some(_), Some(_)) => return Err("two ways at once (RFC 6749 section 2.3)"),
-        (Some((id, secret)), None) => (ClientAuth::Basic, id, secret),
-        (None, Some(secret)) => (ClientAuth::Post, params.or_empty("client_id").to_owned(), secret.to_owned()),
-        (None, None) => (ClientAuth::None, params.or_empty("client_id").to_owned(), String::new()),
-    };
-    let client = settings.clients.iter().find(|client| client.id == id).ok_or("no such client")?;
-    if client.auth != way || client.secret != secret {
-        return Err("the client did not prove itself the way it is registered");
-    }
-    Ok(client)
 }
 
 fn code(shared: &Shared, settings: &Settings, client: &Client, params: &Params, now: u64) -> Result<Minted, Refused> {

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use super::keys::keys;
 use super::params::Params;
+use super::post::Refused;
 use super::server::Shared;
 use super::settings::{Client, Settings};
-use super::token::{Refused, access_claims};
+use super::token::access_claims;
 
 /// `grant_type` of RFC 8693 §2.1.
 pub(super) const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
