@@ -14,9 +14,8 @@ use rustix::process::Pid;
 use tempfile::TempDir;
 use tokenkeeper::{Account, AccountStatus, LoginOptions, TokenOptions};
 use tokio::process::Command;
-use zbus::fdo::DBusProxy;
 
-use crate::bus::{Bus, Kind};
+use crate::bus::{Bus, Kind, Owned};
 use crate::idp::Idp;
 use crate::keeper::Keeper;
 use crate::person::{self, Page};
@@ -161,19 +160,10 @@ impl World {
 
     /// The same where it may end instead of coming up: then what it logged is the error.
     pub async fn try_start_keeper_as(&mut self, command: Command) -> Result<(), String> {
-        let bus = DBusProxy::new(&self.connection).await.expect("the bus answers");
-        let named = [(0, tokenkeeper::wire::BUS_NAME)];
-        let mut owners = bus.receive_name_owner_changed_with_args(&named).await.expect("the bus answers");
+        let owned = Owned::of(&self.connection, tokenkeeper::wire::BUS_NAME).await;
         let mut keeper = Keeper::spawn(command);
-        let up = async {
-            while let Some(change) = owners.next().await {
-                if change.args().is_ok_and(|args| args.new_owner().is_some()) {
-                    return;
-                }
-            }
-        };
         tokio::select! {
-            done = tokio::time::timeout(PATIENCE, up) => {
+            done = tokio::time::timeout(PATIENCE, owned.now()) => {
                 self.keeper = Some(keeper);
                 done.map_err(|_| self.keeper().log())
             }

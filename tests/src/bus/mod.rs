@@ -2,10 +2,13 @@
 
 mod broker;
 mod daemon;
+mod name;
 
 use std::path::Path;
 
 use rustix::process::Pid;
+
+pub(crate) use name::Owned;
 
 /// Which implementation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
