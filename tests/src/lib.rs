@@ -4,7 +4,6 @@
 pub mod bus;
 pub mod clock;
 pub mod idp;
-pub mod keepassxc;
 pub mod keeper;
 pub mod keyring;
 pub mod openid_client;

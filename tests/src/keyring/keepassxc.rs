@@ -1,19 +1,24 @@
-//! A real KeePassXC on a world's bus, as a person would have it who turned its Secret Service on: with a database whose
-//! root group is shown to other programs. It has windows that nobody sees.
+//! KeePassXC, as a person would have it who turned its Secret Service on: with a database whose root group is shown to
+//! other programs. It has windows that nobody sees.
 
+use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use rustix::process::Signal;
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::{Child, Command};
+use futures_util::StreamExt as _;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use tokio::process::Command;
 use zbus::{OwnedObjectPath, OwnedVariant};
 
-use crate::keyring::{self, Owned};
+use super::fed;
+use super::secret_service::{NAME, PATH, SERVICE, signals};
 use crate::world::{PATIENCE, World};
 
+pub(super) const PROGRAM: &str = "keepassxc";
+pub(super) const PASSWORD: &str = "database password";
 const WINDOW: &str = "org.keepassxc.KeePassXC.MainWindow";
-const PASSWORD: &str = "database password";
 const FILE: &str = "database.kdbx";
 
 /// The group with this id is the exposed one. Only the program's windows can say so, or the file itself.
@@ -30,122 +35,76 @@ const DATABASE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 </KeePassFile>
 "#;
 
-/// The program; it is killed when this is dropped.
-pub struct KeePassXc {
-    child: Child,
+/// By default it would ask its person before it gives a program an entry for the first time.
+const SETTINGS: &str = "\
+[General]
+ConfigVersion=2
+UpdateCheckMessageShown=true
+[GUI]
+CheckForUpdates=false
+[FdoSecrets]
+Enabled=true
+ConfirmAccessItem=false
+ConfirmDeleteItem=false
+";
+
+/// Makes a database.
+pub(super) async fn make_database(world: &World) {
+    std::fs::create_dir_all(world.path("config/keepassxc")).expect("the directory is ours");
+    world.write("config/keepassxc/keepassxc.ini", SETTINGS);
+    world.write("home/database.xml", DATABASE);
+    let words = ["import", "--quiet", "--set-password", "--decryption-time", "100", "database.xml", FILE];
+    let made = cli(world, &words).await;
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
-impl KeePassXc {
-    /// Makes a database.
-    pub async fn make_database(world: &World) {
-        std::fs::create_dir_all(world.path("config/keepassxc")).expect("the directory is ours");
-        world.write("home/database.xml", DATABASE);
-        let words = ["import", "--quiet", "--set-password", "--decryption-time", "100", "database.xml", FILE];
-        let made = cli(world, &words).await;
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    }
-
-    /// Waits until the database's file holds an entry: it is written a moment after the entry is there for everybody.
-    pub async fn has_saved(&self, world: &World, entry: &str) {
-        let wait = async {
-            while !String::from_utf8_lossy(&cli(world, &["ls", "--quiet", FILE]).await.stdout).contains(entry) {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, wait).await.expect("it is saved");
-    }
-
-    /// Starts it with its database open, and waits until it is. By default it would ask its person before it gives a
-    /// program an entry for the first time.
-    pub async fn start(world: &World) -> Self {
-        let settings = "[General]\nConfigVersion=2\nUpdateCheckMessageShown=true\n[GUI]\nCheckForUpdates=false\n\
-                        [FdoSecrets]\nEnabled=true\nConfirmAccessItem=false\nConfirmDeleteItem=false\n";
-        world.write("config/keepassxc/keepassxc.ini", settings);
-        let owned = Owned::of(world).await;
-        let mut command = command(world, "keepassxc");
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        command.args(["--pw-stdin", FILE]);
-        let mut child = command.spawn().expect("KeePassXC is installed");
-        let mut stdin = child.stdin.take().expect("it was piped");
-        stdin.write_all(format!("{PASSWORD}\n").as_bytes()).await.expect("it reads its password");
-        drop(stdin);
-        owned.now().await;
-        opened(world).await;
-        Self { child }
-    }
-
-    /// kill -9, and waits until it is gone.
-    pub async fn kill(mut self) {
-        self.child.kill().await.expect("it is ours to kill");
-    }
-
-    /// It takes calls and answers none.
-    pub fn stop(&self) {
-        keyring::signal(&self.child, Signal::STOP);
-    }
-
-    /// It goes on.
-    pub fn go_on(&self) {
-        keyring::signal(&self.child, Signal::CONT);
-    }
-
-    /// Shuts the database, as its person does who leaves.
-    pub async fn lock(&self, world: &World) {
-        window(world, "lockAllDatabases", &()).await;
-    }
-
-    /// Opens it, as its person does who has typed the password.
-    pub async fn unlock(&self, world: &World) {
-        let database = world.path("home").join(FILE).display().to_string();
-        window(world, "openDatabase", &(database, PASSWORD)).await;
-        opened(world).await;
-    }
-
-    /// Deletes what tokenkeeper keeps in it.
-    pub async fn empty(&self, world: &World) {
-        keyring::empty(world).await;
-    }
-}
-
-/// Runs its companion for terminals, which may ask for the password twice.
-async fn cli(world: &World, words: &[&str]) -> Output {
-    let mut child = command(world, "keepassxc-cli").args(words).spawn().expect("KeePassXC is installed");
-    let mut stdin = child.stdin.take().expect("it was piped");
-    // It may have read enough before it has read all.
-    let _ = stdin.write_all(format!("{PASSWORD}\n{PASSWORD}\n").as_bytes()).await;
-    drop(stdin);
-    child.wait_with_output().await.expect("it ends")
-}
-
-fn command(world: &World, program: &str) -> Command {
-    let mut command = world.command(program);
-    // There is one of it for each user and directory for temporary files.
-    command.env("TMPDIR", world.path("run")).env("QT_QPA_PLATFORM", "offscreen");
-    command.current_dir(world.path("home"));
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+/// With its database, whose password it reads.
+pub(super) fn command(world: &World) -> Command {
+    let mut command = program(world, PROGRAM);
+    command.args(["--pw-stdin", FILE]).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 
-/// Waits until the database is open. It takes its name before, and announces things before they are so.
-async fn opened(world: &World) {
+/// Waits until the database's file holds an entry: it is written a moment after the entry is there for everybody.
+pub(super) async fn saved(world: &World, entry: &str) {
+    let written = Written::below(&world.path("home"));
+    while !String::from_utf8_lossy(&cli(world, &["ls", "--quiet", FILE]).await.stdout).contains(entry) {
+        written.next().await;
+    }
+}
+
+/// Waits until the database is open. It takes its name before; of each step it says so.
+pub(super) async fn opened(world: &World) {
+    let mut signals = signals(world, SERVICE).await;
     let wait = async {
         while !is_open(world).await.unwrap_or(false) {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            drop(signals.next().await);
         }
     };
     tokio::time::timeout(PATIENCE, wait).await.expect("its database is open");
 }
 
 async fn is_open(world: &World) -> zbus::Result<bool> {
-    const INTERFACE: &str = "org.freedesktop.Secret.Service";
     const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
-    let (bus, service) = (world.connection(), "/org/freedesktop/secrets");
-    let found = bus.call_method(Some(keyring::NAME), service, Some(INTERFACE), "ReadAlias", &("default",)).await?;
+    let bus = world.connection();
+    let found = bus.call_method(Some(NAME), PATH, Some(SERVICE), "ReadAlias", &("default",)).await?;
     let found: OwnedObjectPath = found.body().deserialize()?;
     let asked = &("org.freedesktop.Secret.Collection", "Locked");
-    let locked = bus.call_method(Some(keyring::NAME), found.as_str(), Some(PROPERTIES), "Get", asked).await?;
+    let locked = bus.call_method(Some(NAME), found.as_str(), Some(PROPERTIES), "Get", asked).await?;
     let locked: OwnedVariant = locked.body().deserialize()?;
     Ok(bool::try_from(locked).is_ok_and(|locked| !locked))
+}
+
+/// Shuts the database, as its person does who leaves.
+pub(super) async fn lock(world: &World) {
+    window(world, "lockAllDatabases", &()).await;
+}
+
+/// Opens it, as its person does who has typed the password.
+pub(super) async fn unlock(world: &World) {
+    let database = world.path("home").join(FILE).display().to_string();
+    window(world, "openDatabase", &(database, PASSWORD)).await;
+    opened(world).await;
 }
 
 async fn window<B>(world: &World, method: &str, body: &B)
@@ -155,4 +114,44 @@ where
     let called = world.connection().call_method(Some(WINDOW), "/keepassxc", Some(WINDOW), method, body);
     let called = tokio::time::timeout(Duration::from_secs(20), called).await.expect("it answers");
     called.expect("it does what its person would do");
+}
+
+/// Runs its companion for terminals, which may ask for the password twice.
+async fn cli(world: &World, words: &[&str]) -> Output {
+    let mut command = program(world, "keepassxc-cli");
+    command.args(words);
+    let child = fed(command, &format!("{PASSWORD}\n{PASSWORD}\n")).await;
+    child.wait_with_output().await.expect("it ends")
+}
+
+fn program(world: &World, program: &str) -> Command {
+    let mut command = world.command(program);
+    // There is one of it for each user and directory for temporary files.
+    command.env("TMPDIR", world.path("run")).env("QT_QPA_PLATFORM", "offscreen");
+    command.current_dir(world.path("home"));
+    command
+}
+
+/// Files that are written (inotify(7)).
+struct Written(OwnedFd);
+
+impl Written {
+    fn below(directory: &Path) -> Self {
+        let notices = inotify::init(CreateFlags::CLOEXEC).expect("the kernel has inotify");
+        let ends = WatchFlags::CLOSE_WRITE | WatchFlags::MOVED_TO;
+        inotify::add_watch(&notices, directory, ends).expect("the directory is ours");
+        Self(notices)
+    }
+
+    /// Waits for one.
+    async fn next(&self) {
+        let notices = self.0.try_clone().expect("there is room for a descriptor");
+        let heard = tokio::task::spawn_blocking(move || {
+            let patience = Timespec::try_from(PATIENCE).expect("a short time");
+            let ready = poll(&mut [PollFd::new(&notices, PollFlags::IN)], Some(&patience)).expect("it can be awaited");
+            assert!(ready > 0, "nothing is written");
+            rustix::io::read(&notices, &mut [0_u8; 4096]).expect("there is a notice");
+        });
+        heard.await.expect("it is written");
+    }
 }

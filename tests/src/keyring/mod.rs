@@ -1,46 +1,87 @@
-//! A real GNOME Keyring on a world's bus, to be killed, stopped, locked and emptied.
+//! A real keyring on a world's bus, to be killed, stopped, locked and emptied: GNOME Keyring, or KeePassXC as the Secret
+//! Service.
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
-use std::collections::HashMap;
+mod gnome;
+mod keepassxc;
+mod secret_service;
+
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use rustix::process::{Pid, Signal, kill_process};
-use tokenkeeper::VaultState;
+use tokenkeeper::{AccountState, VaultState};
 use tokio::io::AsyncWriteExt as _;
-use tokio::process::Child;
-use zbus::fdo::DBusProxy;
-use zbus::{ObjectPath, OwnedObjectPath, OwnedVariant, Variant};
+use tokio::process::{Child, Command};
 
-use crate::world::{PATIENCE, World, text};
-
-pub(crate) const NAME: &str = "org.freedesktop.secrets";
-const SERVICE: &str = "/org/freedesktop/secrets";
-const INTERFACE: &str = "org.freedesktop.Secret.Service";
-const LOGIN: &str = "/org/freedesktop/secrets/collection/login";
-const PASSWORD: &[u8] = b"login password";
+use crate::bus::Owned;
+use crate::idp::Idp;
+use crate::programs;
+use crate::world::{PATIENCE, World, account, text};
 
 /// How long an answer may take that has nothing but a keyring to wait for.
 pub const BOUND: Duration = Duration::from_secs(8);
 
-/// The daemon; it is killed when this is dropped.
+/// Which program it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the programs' names")]
+pub enum Kind {
+    Gnome,
+    KeePassXc,
+}
+
+/// The program; it is killed when this is dropped.
 pub struct Keyring {
+    kind: Kind,
     child: Child,
 }
 
+/// A vault whose key lies in a keyring, and a signed-in account. `None`: that keyring is not installed.
+pub async fn signed_in(kind: Kind, idp: &Idp) -> Option<(World, Keyring)> {
+    let program = match kind {
+        Kind::Gnome => gnome::PROGRAM,
+        Kind::KeePassXc => keepassxc::PROGRAM,
+    };
+    if !programs::has(program) {
+        eprintln!("skipped: {program} is not installed");
+        return None;
+    }
+    let mut world = World::bare().await;
+    if kind == Kind::KeePassXc {
+        keepassxc::make_database(&world).await;
+    }
+    let keyring = Keyring::start(kind, &world).await;
+    world.write_config(&account("work", idp));
+    let made = world.daemon().args(["--init", "--slot", "secret-service"]).output().await.expect("it can be started");
+    assert!(made.status.success(), "{}", text(&made).1);
+    if kind == Kind::KeePassXc {
+        keepassxc::saved(&world, "tokenkeeper vault key").await;
+    }
+    world.start_keeper().await;
+    world.sign_in("work").await;
+    Some((world, keyring))
+}
+
+/// The vault is open, and the login in it as good as ever.
+pub async fn still_signed_in(world: &World) {
+    world.until("work", |status| status.state == AccountState::Ready).await;
+    world.account("work").await.refresh().await.expect("the login is still there");
+}
+
 impl Keyring {
-    /// Starts it, opened as a desktop's login opens it, and waits until it has its name.
-    pub async fn start(world: &World) -> Self {
-        let owned = Owned::of(world).await;
-        let mut command = world.command("gnome-keyring-daemon");
-        command.args(["--foreground", "--unlock", "--components=secrets"]);
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut keyring = Self { child: command.spawn().expect("gnome-keyring is installed") };
-        let mut stdin = keyring.child.stdin.take().expect("it was piped");
-        stdin.write_all(PASSWORD).await.expect("it reads its password");
-        drop(stdin);
-        owned.now().await;
-        keyring
+    /// Starts it, opened as its person opens it, and waits until it is.
+    pub async fn start(kind: Kind, world: &World) -> Self {
+        let owned = Owned::of(world.connection(), secret_service::NAME).await;
+        let (command, password) = match kind {
+            Kind::Gnome => (gnome::command(world), gnome::PASSWORD.to_owned()),
+            Kind::KeePassXc => (keepassxc::command(world), format!("{}\n", keepassxc::PASSWORD)),
+        };
+        let child = fed(command, &password).await;
+        tokio::time::timeout(PATIENCE, owned.now()).await.expect("the keyring takes its name");
+        if kind == Kind::KeePassXc {
+            keepassxc::opened(world).await;
+        }
+        Self { kind, child }
     }
 
     /// kill -9, and waits until it is gone.
@@ -50,89 +91,48 @@ impl Keyring {
 
     /// It takes calls and answers none.
     pub fn stop(&self) {
-        signal(&self.child, Signal::STOP);
+        self.signal(Signal::STOP);
     }
 
     /// It goes on.
     pub fn go_on(&self) {
-        signal(&self.child, Signal::CONT);
+        self.signal(Signal::CONT);
     }
 
-    /// What a desktop does when its person leaves.
+    fn signal(&self, signal: Signal) {
+        let pid = self.child.id().expect("it runs").cast_signed();
+        kill_process(Pid::from_raw(pid).expect("a process id"), signal).expect("it is ours to signal");
+    }
+
+    /// Shuts it, as happens when its person leaves.
     pub async fn lock(&self, world: &World) {
-        let login = ObjectPath::try_from(LOGIN).expect("a path");
-        call(world, SERVICE, INTERFACE, "Lock", &(vec![login],)).await;
+        match self.kind {
+            Kind::Gnome => gnome::lock(world).await,
+            Kind::KeePassXc => keepassxc::lock(world).await,
+        }
     }
 
-    /// What a desktop's prompt does when its person has typed the password.
+    /// Opens it, as happens when its person has typed the password.
     pub async fn unlock(&self, world: &World) {
-        const PROMPT: &str = "org.gnome.keyring.InternalUnsupportedGuiltRiddenInterface";
-        let opened = call(world, SERVICE, INTERFACE, "OpenSession", &("plain", Variant::from(""))).await;
-        let (_, session): (OwnedVariant, OwnedObjectPath) = opened.body().deserialize().expect("a session");
-        let login = ObjectPath::try_from(LOGIN).expect("a path");
-        let password = (session, Vec::<u8>::new(), PASSWORD.to_vec(), "text/plain");
-        call(world, SERVICE, PROMPT, "UnlockWithMasterPassword", &(login, password)).await;
+        match self.kind {
+            Kind::Gnome => gnome::unlock(world).await,
+            Kind::KeePassXc => keepassxc::unlock(world).await,
+        }
     }
 
     /// Deletes what tokenkeeper keeps in it.
     pub async fn empty(&self, world: &World) {
-        empty(world).await;
+        secret_service::empty(world).await;
     }
 }
 
-/// A name that is soon owned.
-pub(crate) struct Owned(zbus::fdo::NameOwnerChangedStream);
-
-impl Owned {
-    pub(crate) async fn of(world: &World) -> Self {
-        let bus = DBusProxy::new(world.connection()).await.expect("the bus answers");
-        Self(bus.receive_name_owner_changed_with_args(&[(0, NAME)]).await.expect("the bus answers"))
-    }
-
-    pub(crate) async fn now(mut self) {
-        let named = async {
-            while let Some(change) = self.0.next().await {
-                if change.args().is_ok_and(|args| args.new_owner().is_some()) {
-                    return;
-                }
-            }
-        };
-        tokio::time::timeout(PATIENCE, named).await.expect("the keyring takes its name");
-    }
-}
-
-pub(crate) fn signal(child: &Child, signal: Signal) {
-    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw).expect("it runs");
-    kill_process(pid, signal).expect("it is ours to signal");
-}
-
-/// Deletes every item that is tokenkeeper's.
-pub(crate) async fn empty(world: &World) {
-    const PROMPT: &str = "org.freedesktop.Secret.Prompt";
-    let items = items(world).await;
-    assert!(!items.is_empty(), "there was one");
-    for item in items {
-        let deleted = call(world, item.as_str(), "org.freedesktop.Secret.Item", "Delete", &()).await;
-        let prompt: OwnedObjectPath = deleted.body().deserialize().expect("a prompt, or none");
-        if prompt.as_str() != "/" {
-            call(world, prompt.as_str(), PROMPT, "Prompt", &("",)).await;
-        }
-    }
-    let gone = async {
-        while !self::items(world).await.is_empty() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, gone).await.expect("it is deleted");
-}
-
-async fn items(world: &World) -> Vec<OwnedObjectPath> {
-    let attributes = HashMap::from([("application", "tokenkeeper")]);
-    let found = call(world, SERVICE, INTERFACE, "SearchItems", &(attributes,)).await;
-    let (open, locked): (Vec<OwnedObjectPath>, Vec<OwnedObjectPath>) =
-        found.body().deserialize().expect("two lists of items");
-    assert!(locked.is_empty(), "its keyring is open");
-    open
+/// Starts a program that reads a password.
+async fn fed(mut command: Command, password: &str) -> Child {
+    let mut child = command.stdin(Stdio::piped()).spawn().expect("it is installed");
+    let mut stdin = child.stdin.take().expect("it was piped");
+    // It may have read enough before it has read all.
+    let _ = stdin.write_all(password.as_bytes()).await;
+    child
 }
 
 /// `tokenkeeper unlock`. No keyring may keep anybody waiting for longer than five seconds; a little is for this machine.
@@ -155,11 +155,4 @@ pub async fn state(world: &World) -> VaultState {
 pub async fn why_shut(world: &World) -> String {
     let slots = world.client().await.vault().slots().await.expect("the keeper answers");
     slots[0].error.clone()
-}
-
-async fn call<B>(world: &World, path: &str, interface: &str, method: &str, body: &B) -> zbus::Message
-where
-    B: serde::Serialize + zbus::DynamicType,
-{
-    world.connection().call_method(Some(NAME), path, Some(interface), method, body).await.expect("the keyring answers")
 }
