@@ -20,6 +20,8 @@ pub enum Value {
     List(Vec<String>),
     /// Of `authorize_params` and `token_params`, the parameters; of `token_file`, the keys of one file.
     Table(BTreeMap<String, Value>),
+    /// Of `authorization_details`, the list: tables as deep as the server wants them.
+    Json(serde_json::Value),
 }
 
 /// The text of `config.d/NAME.toml` for an account with these keys.
@@ -64,6 +66,8 @@ fn value_of(key: &str, value: &Value) -> toml::Value {
             .collect::<Vec<toml::Value>>()
             .into(),
         Value::List(entries) => entries.clone().into(),
+        // What TOML has no word for (null) is left as text, which the reader refuses.
+        Value::Json(json) => toml::Value::try_from(json).unwrap_or_else(|_| json.to_string().into()),
         Value::Table(table) => {
             toml::Value::Table(table.iter().map(|(key, value)| (key.clone(), value_of(key, value))).collect())
         }
@@ -89,7 +93,11 @@ mod tests {
 
     fn render(keys: &[(&str, Value)]) -> Result<String, Fault> {
         let keys = keys.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
-        render_account(&"work".parse().expect("a name"), &keys, &places())
+        render_account(&name(), &keys, &places())
+    }
+
+    fn name() -> AccountName {
+        "work".parse().expect("a name")
     }
 
     fn text(text: &str) -> Value {
@@ -110,6 +118,31 @@ mod tests {
             ("token_file", Value::Table(BTreeMap::from([("path".to_owned(), text("%h/token"))]))),
         ]);
         insta::assert_snapshot!(written.expect("it loads"));
+    }
+
+    #[test]
+    fn details_are_written_as_deep_as_they_are() {
+        let details = serde_json::json!([{ "type": "payment", "amount": -7, "rate": 0.5, "to": ["a", 1], "by": { "card": [{}] } }]);
+        let written = render(&[
+            ("issuer", text("https://as.example")),
+            ("client_id", text("c")),
+            ("authorization_details", Value::Json(details.clone())),
+        ]);
+        let loaded = Config::parse(&written.expect("it loads"), &places().account_file(&name()), &places().specifiers);
+        let definition = loaded.accounts[&name()].definition.as_ref().expect("good");
+        let read = definition.authorization_details.as_deref().expect("it is there");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(read).expect("JSON"), details);
+        for (bad, why) in [
+            (serde_json::json!([{ "amount": 7 }]), "has no type; add type"),
+            (serde_json::json!(["payment"]), "write a list of tables"),
+            (serde_json::json!([]), "is empty"),
+            (serde_json::json!([{ "type": "payment", "to": null }]), "is text; write a list of tables"),
+        ] {
+            let keys = [("issuer", text("https://as.example")), ("client_id", text("c"))];
+            let keys = [&keys[..], &[("authorization_details", Value::Json(bad))]].concat();
+            let fault = render(&keys).expect_err(why).to_string();
+            assert!(fault.contains(why), "{fault}");
+        }
     }
 
     #[test]

@@ -114,6 +114,39 @@ async fn authorization_details_make_the_round_trip() {
     }
 }
 
+/// A27: the same by `tokenkeeper add`, in either of two ways to write it; what is no list of tables is refused with what to
+/// write.
+#[tokio::test]
+async fn authorization_details_may_be_said_when_an_account_is_added() {
+    let idp = Idp::start(Settings::default()).await;
+    let world = World::new().await;
+    let issuer = idp.issuer();
+    let add = async |name: &str, details: &str| {
+        let setting = format!("authorization_details={details}");
+        let words = ["--issuer", &issuer, "--client-id", "desktop", "--no-login", "--set", &setting];
+        world.run("tokenkeeper", &[&["add", name], &words[..]].concat()).await
+    };
+    for (name, details) in [("toml", DETAILS.to_owned()), ("json", granted().to_string())] {
+        let added = add(name, &details).await;
+        assert!(added.status.success(), "{:?}", text(&added));
+        world.sign_in(name).await;
+        let status = world.account(name).await.status().await.expect("it exists");
+        let read: serde_json::Value = serde_json::from_str(&status.authorization_details).expect("JSON");
+        assert_eq!(read, granted(), "{name}");
+    }
+    for (details, what) in [
+        ("[{type=", "`authorization_details` is text"),
+        (r#"[{"type":"payment_initiation","to":null}]"#, "`authorization_details` is text"),
+        ("[{amount=7}]", "has no type"),
+        ("[\"payment_initiation\"]", "is no table"),
+    ] {
+        let refused = add("bad", details).await;
+        let (_, said) = text(&refused);
+        assert_eq!(refused.status.code(), Some(2), "{details}: {said}");
+        assert!(said.contains(what) && said.contains("type ="), "{details}: {said}");
+    }
+}
+
 /// A28: an API wants more of the sign-in than there was. The old token is served until the new login is durable, and what
 /// came back is checked against what was asked.
 #[tokio::test]

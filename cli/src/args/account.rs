@@ -69,7 +69,8 @@ pub(crate) struct Add {
     /// What to call the account
     #[arg(long, value_name = "TEXT")]
     pub(crate) label: Option<String>,
-    /// Any other key of the configuration, with its TOML value, such as `redirect_ports=[8400]`
+    /// Any other key of the configuration, with its value in TOML or JSON, such as `redirect_ports=[8400]` or
+    /// `authorization_details=[{type="payment_initiation"}]`
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) settings: Vec<String>,
     /// Do not sign in now

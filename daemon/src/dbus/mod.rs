@@ -7,6 +7,7 @@
 
 mod account;
 mod caller;
+mod details;
 mod door;
 mod fault;
 mod introspect;

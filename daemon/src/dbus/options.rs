@@ -8,6 +8,7 @@ use tokenkeeper::wire::{DEFAULT_MIN_VALIDITY, DEFAULT_TIMEOUT, ErrorName, MAX_TI
 use tokenkeeper_config::{Flow, TokenKind, Value};
 use zbus::Variant;
 
+use super::details;
 use super::fault::Fault;
 use crate::account::{LoginOptions, TokenKey};
 use crate::keeper::Wanted;
@@ -193,6 +194,7 @@ fn value_of(key: &str, value: &Variant<'_>, depth: usize) -> Result<Value, Fault
         Variant::U64(number) => Ok(Value::Number(*number)),
         Variant::I32(number) => u64::try_from(*number).map(Value::Number).map_err(|_| negative(key)),
         Variant::I64(number) => u64::try_from(*number).map(Value::Number).map_err(|_| negative(key)),
+        Variant::Array(_) if key == "authorization_details" => Ok(Value::Json(details::json(value)?)),
         Variant::Array(_) => Ok(Value::List(list_of(key, value)?)),
         Variant::Variant(inner) if depth < MAX_DEPTH => value_of(key, inner, depth + 1),
         Variant::Dict(inner) if depth < MAX_DEPTH => {
@@ -218,7 +220,7 @@ fn list_of(key: &str, value: &Variant<'_>) -> Result<Vec<String>, Fault> {
     array.iter().map(|element| bounded(key, <&str>::try_from(element).map_err(|_| wrong())?)).collect()
 }
 
-fn bounded(key: &str, text: &str) -> Result<String, Fault> {
+pub(super) fn bounded(key: &str, text: &str) -> Result<String, Fault> {
     if text.len() <= MAX_TEXT {
         return Ok(text.to_owned());
     }
@@ -234,7 +236,7 @@ fn unknown_key(unknown: &str, known: &[&str]) -> String {
     format!("unknown option `{unknown}`; known are {}", known.join(", "))
 }
 
-fn wrong_type(key: &str, wanted: &str) -> Fault {
+pub(super) fn wrong_type(key: &str, wanted: &str) -> Fault {
     Fault::invalid_args(format!("`{key}` must be {wanted}"))
 }
 
@@ -242,7 +244,7 @@ fn negative(key: &str) -> Fault {
     Fault::invalid_args(format!("`{key}` must not be negative"))
 }
 
-fn too_much(message: String) -> Fault {
+pub(super) fn too_much(message: String) -> Fault {
     Fault::new(ErrorName::LimitsExceeded, message)
 }
 

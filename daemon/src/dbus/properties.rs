@@ -117,6 +117,7 @@ fn variant_of(value: &Value) -> Variant<'_> {
         Value::Number(number) => Variant::from(*number),
         Value::Flag(flag) => Variant::from(*flag),
         Value::List(list) => Variant::from(list),
+        Value::Json(json) => Variant::from(json.to_string()),
         Value::Table(table) => {
             let table: HashMap<&str, Variant<'_>> =
                 table.iter().map(|(key, value)| (key.as_str(), variant_of(value))).collect();

@@ -51,9 +51,9 @@ fn asks_for_token(definition: &mut BTreeMap<String, Value>) -> Result<bool, Faul
     match definition.remove(key) {
         None => Ok(false),
         Some(Value::Flag(asks)) => Ok(asks),
-        Some(Value::Text(_) | Value::Number(_) | Value::List(_) | Value::Table(_)) => Err(Fault::invalid_args(
-            format!("`{key}` is true or false (b): the token itself comes by the request's Input"),
-        )),
+        Some(Value::Text(_) | Value::Number(_) | Value::List(_) | Value::Table(_) | Value::Json(_)) => Err(
+            Fault::invalid_args(format!("`{key}` is true or false (b): the token itself comes by the request's Input")),
+        ),
     }
 }
 
