@@ -84,7 +84,8 @@ impl Store {
     pub(super) fn adopt(&mut self) -> Result<(), Refused> {
         let meta = self.sealer()?.seal_meta(&Meta { machine: self.machine_hash() });
         self.transact(|writer| writer.set_meta(&meta))?;
-        self.adopted(meta);
+        self.meta = meta;
+        self.foreign = false;
         Ok(())
     }
 

@@ -15,6 +15,7 @@ mod error;
 pub mod fuzzed;
 mod machine;
 mod place;
+mod reading;
 mod record;
 mod registration;
 mod rekey;

@@ -27,7 +27,7 @@ impl Store {
         let rows: Vec<_> =
             rows.iter().map(|(of, row)| Ok((of, reseal(old, &new, of, row)?))).collect::<Result<_, Refused>>()?;
         let meta =
-            new.seal_meta(&old.open_meta(self.meta()).map_err(|_| Refused::Damaged("the vault is damaged".into()))?);
+            new.seal_meta(&old.open_meta(&self.meta).map_err(|_| Refused::Damaged("the vault is damaged".into()))?);
 
         self.transact(|writer| {
             writer.set_meta(&meta)?;
@@ -37,7 +37,9 @@ impl Store {
         if let Some(Err(failure)) = self.db.as_ref().map(Db::clear_log) {
             tracing::warn!("cannot clear the vault's log of what the old key sealed: {failure}");
         }
-        self.replace_key(new, meta);
+        self.sealer = Some(new.succeed(self.sealer.take()));
+        self.meta = meta;
+        self.replace_backup();
         Ok(())
     }
 }

@@ -4,22 +4,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use tokenkeeper_config::AccountName;
 use zeroize::Zeroizing;
 
 use super::backup::{self, Due};
 use super::ballast::Ballast;
-use super::change::{Owner, Present};
-use super::db::{Db, Fault, Row, SlotRow, VaultRow, log_of, move_aside};
-use super::error::{OpenError, Refused, SlotError, Unopenable};
+use super::db::{Db, Fault, SlotRow, VaultRow, log_of, move_aside};
+use super::error::{OpenError, Refused, SlotError};
 use super::place::{Place, io_error};
-use super::registration::Registration;
-use super::seal::{Binding, Key, Kind, Unsealable};
+use super::seal::{Key, Kind, Unsealable};
 use super::sealer::{Meta, Sealer, is_intact, unwrap};
 use super::sink::{Sink, Sunk};
 use super::view::{SlotView, VaultState};
-use crate::account::{Stored, StoredGrant};
-use crate::secret::{Sealed, Secret};
 
 /// The vault on disk, open or shut.
 pub(super) struct Store {
@@ -37,13 +32,14 @@ pub(super) struct Store {
     /// What the sinks hold, by account: the vault's own rows are older.
     pub(super) sunk: BTreeMap<String, Sunk>,
     pub(super) id: [u8; 16],
-    meta: Vec<u8>,
+    pub(super) meta: Vec<u8>,
     /// Set until the first unlock after a restore: when the copy was made.
     pub(super) restored: Option<u64>,
     /// When the next copy of the vault is to be made.
     pub(super) backup: Due,
     pub(super) sealer: Option<Sealer>,
-    foreign: bool,
+    /// Whether it comes from another machine and was not bound to this one yet.
+    pub(super) foreign: bool,
     tried: BTreeMap<String, Tried>,
     moved_aside: Option<PathBuf>,
 }
@@ -267,81 +263,6 @@ impl Store {
         Ok(())
     }
 
-    pub(super) fn every_row(&self) -> Result<Vec<(String, Row)>, Refused> {
-        self.db()?.every_row().map_err(|fault| self.disk("read", &fault))
-    }
-
-    pub(super) fn meta(&self) -> &[u8] {
-        &self.meta
-    }
-
-    /// Goes on under a new key.
-    pub(super) fn replace_key(&mut self, new: Sealer, meta: Vec<u8>) {
-        self.sealer = Some(new.succeed(self.sealer.take()));
-        self.meta = meta;
-        self.replace_backup();
-    }
-
-    /// Everything that is kept of these accounts.
-    pub(super) fn load(&self, accounts: Vec<(AccountName, Binding)>) -> Result<Vec<(AccountName, Stored)>, Refused> {
-        let sealer = self.sealer()?;
-        let load = |(name, binding): (AccountName, Binding)| {
-            let present = self.present(name.as_str())?;
-            let owner = Owner { account: name.as_str(), binding: &binding };
-            let stored = Stored { foreign: self.foreign, ..stored(sealer, &owner, &present) };
-            Ok((name, stored))
-        };
-        accounts.into_iter().map(load).collect()
-    }
-
-    /// What is stored of one account now.
-    pub(super) fn present(&self, account: &str) -> Result<Present, Refused> {
-        Ok(Present {
-            grant: self.newest(account, Kind::Grant)?,
-            tokens: self.newest(account, Kind::Tokens)?,
-            proof_key: self.newest(account, Kind::ProofKey)?,
-            parting: None,
-        })
-    }
-
-    /// A record as it is in the sink, else in the vault.
-    pub(super) fn newest(&self, account: &str, kind: Kind) -> Result<Option<Row>, Refused> {
-        match self.sunk.get(account).and_then(|sunk| sunk.rows.get(&kind)) {
-            Some(newer) => Ok(newer.clone()),
-            None => self.row(account, kind),
-        }
-    }
-
-    fn row(&self, account: &str, kind: Kind) -> Result<Option<Row>, Refused> {
-        self.db()?.row(account, kind).map_err(|fault| self.disk("read", &fault))
-    }
-
-    pub(super) fn reveal(&self, account: &str, binding: &Binding, token: &Sealed) -> Result<Secret, Unopenable> {
-        self.sealer()?.open_token(account, binding, token).map_err(|_| Unopenable::Sealed)
-    }
-
-    pub(super) fn proof_key(&self, account: &str, binding: &Binding) -> Result<Secret, Unopenable> {
-        let sealer = self.sealer()?;
-        let row = self.present(account)?.proof_key.filter(|row| row.binding == *binding);
-        let key = row.and_then(|row| sealer.open_proof_key(account, &row).ok());
-        key.ok_or(Unopenable::ProofKey)
-    }
-
-    pub(super) fn client_secret(&self, account: &str) -> Result<Option<Secret>, Refused> {
-        let sealer = self.sealer()?;
-        let Some(row) = self.row(account, Kind::ClientSecret)? else { return Ok(None) };
-        let secret = sealer.open_client_secret(account, &row);
-        let damaged = |_| Refused::Damaged(format!("the client secret of `{account}` is damaged: put it in again"));
-        secret.map(Some).map_err(damaged)
-    }
-
-    pub(super) fn registration(&self, account: &str) -> Result<Option<Registration>, Refused> {
-        let sealer = self.sealer()?;
-        let Some(row) = self.row(account, Kind::Registration)? else { return Ok(None) };
-        let damaged = |_| Refused::Damaged(format!("the registration of `{account}` is damaged"));
-        sealer.open_registration(account, &row).map(Some).map_err(damaged)
-    }
-
     /// Unix seconds.
     pub(super) fn clock(&self) -> Result<u64, Refused> {
         self.db()?.now().map_err(|failure| Refused::Disk(failure.to_string()))
@@ -367,42 +288,7 @@ impl Store {
         Refused::Disk(format!("cannot {what} {}: {why}", self.path().display()))
     }
 
-    pub(super) fn adopted(&mut self, meta: Vec<u8>) {
-        self.meta = meta;
-        self.foreign = false;
-    }
-
     pub(super) fn machine_hash(&self) -> [u8; 32] {
         super::seal::hash([b"tokenkeeper machine 1", &self.id, &self.machine])
-    }
-}
-
-/// Reads rows under a binding.
-fn stored(sealer: &Sealer, owner: &Owner<'_>, present: &Present) -> Stored {
-    let Some(row) = &present.grant else { return Stored::default() };
-    let generation = row.generation;
-    if row.binding != *owner.binding {
-        let why = format!(
-            "the login of `{}` belongs to another issuer, client id or token endpoint: undo that edit, or sign in again",
-            owner.account
-        );
-        return Stored { generation, grant: Some(Err(why)), ..Stored::default() };
-    }
-    let body = match sealer.open_grant(owner.account, row) {
-        Ok(body) => body,
-        Err(why) => {
-            let why = format!("the stored login of `{}` is damaged ({why}): sign in again", owner.account);
-            return Stored { generation, grant: Some(Err(why)), ..Stored::default() };
-        }
-    };
-    let tokens = present.tokens.as_ref().filter(|row| row.binding == *owner.binding);
-    Stored {
-        generation,
-        grant: body
-            .facts
-            .map(|facts| Ok(StoredGrant { generation, token: body.token, previous: body.previous, facts })),
-        intent: body.intent,
-        tokens: tokens.and_then(|row| sealer.open_tokens(owner.account, row).ok()).unwrap_or_default(),
-        foreign: false,
     }
 }
