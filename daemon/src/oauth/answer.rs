@@ -65,6 +65,26 @@ pub fn read(sent: Sent, context: &AnswerContext<'_>) -> Answer {
     }
 }
 
+/// Reads the answer to a request for something else than tokens: what `find` makes of its fields, if it is a success in
+/// the status and in the body.
+///
+/// # Errors
+/// What the answer means, when it does not bring that: as of a token endpoint.
+pub(super) fn brought<T>(
+    sent: Sent,
+    context: &AnswerContext<'_>,
+    find: impl FnOnce(&Json) -> Option<T>,
+) -> Result<T, Outcome> {
+    let found = match &sent {
+        Ok(response) if response.status().is_success() => match Body::read(response.body().reveal(), None) {
+            Body::Fields(fields) if classify::refusal(&fields).is_none() => find(&fields),
+            Body::Fields(_) | Body::Empty | Body::Html | Body::Damaged | Body::Text(_) | Body::Binary => None,
+        },
+        Ok(_) | Err(_) => None,
+    };
+    found.ok_or_else(|| read(sent, context).outcome)
+}
+
 impl Answer {
     /// An answer that brought no refresh token.
     pub fn without_token(outcome: Outcome) -> Self {

@@ -85,17 +85,7 @@ pub fn request(client: &Client<'_>, scopes: &[String]) -> Result<Request, Cannot
 /// # Errors
 /// What the answer means, when it is no authorization.
 pub fn read(sent: Sent, context: &AnswerContext<'_>) -> Result<Authorization, Outcome> {
-    let fields = match &sent {
-        Ok(response) if response.status().is_success() => match Body::read(response.body().reveal(), None) {
-            Body::Fields(fields) => Some(fields),
-            Body::Empty | Body::Html | Body::Damaged | Body::Text(_) | Body::Binary => None,
-        },
-        Ok(_) | Err(_) => None,
-    };
-    match fields.as_ref().filter(|fields| classify::refusal(fields).is_none()).and_then(authorization) {
-        Some(authorization) => Ok(authorization),
-        None => Err(answer::read(sent, context).outcome),
-    }
+    answer::brought(sent, context, authorization)
 }
 
 /// Asks whether the person has decided (RFC 8628 §3.4).

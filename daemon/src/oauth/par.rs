@@ -8,8 +8,6 @@ use url::Url;
 
 use super::answer::{self, AnswerContext};
 use super::authorize::{CannotAuthorize, Parameters};
-use super::body::Body;
-use super::classify;
 use super::client_auth::{CannotAsk, Client};
 use super::form::Form;
 use super::json::Json;
@@ -68,17 +66,7 @@ pub fn request(client: &Client<'_>, parameters: &Parameters) -> Result<Request, 
 /// # Errors
 /// What the answer means, when it brings no reference: as of a token endpoint (§2.3).
 pub fn read(sent: Sent, context: &AnswerContext<'_>) -> Result<Pushed, Outcome> {
-    let fields = match &sent {
-        Ok(response) if response.status().is_success() => match Body::read(response.body().reveal(), None) {
-            Body::Fields(fields) => Some(fields),
-            Body::Empty | Body::Html | Body::Damaged | Body::Text(_) | Body::Binary => None,
-        },
-        Ok(_) | Err(_) => None,
-    };
-    match fields.as_ref().filter(|fields| classify::refusal(fields).is_none()).and_then(pushed) {
-        Some(pushed) => Ok(pushed),
-        None => Err(answer::read(sent, context).outcome),
-    }
+    answer::brought(sent, context, pushed)
 }
 
 /// The address to open: the client and the reference, nothing else (§4).
