@@ -11,4 +11,5 @@ pub mod person;
 pub mod programs;
 pub mod provider;
 pub mod sweep;
+pub mod terminal;
 pub mod world;

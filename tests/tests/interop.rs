@@ -1,5 +1,4 @@
-//! Every server: a whole life at servers that nobody here wrote, added by their address and what cannot be found out. What
-//! was seen stands in docs/interop.md, which fails here when it says anything else.
+//! Every server: a whole life at servers that nobody here wrote, added by their address alone. What was seen stands in docs/interop.md, which fails here when it says anything else.
 //! `TOKENKEEPER_BLESS=1` writes what was seen into the document.
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
@@ -20,35 +19,36 @@ const REFRESH: &str = "token.refresh_token";
 /// A34: found, registered, signed in, from the address alone.
 #[tokio::test]
 async fn a_life_at_oidc_provider() {
-    live(Make::OidcProvider, &[], "").await;
+    live(Make::OidcProvider, &[]).await;
 }
 
+/// It registers nobody by itself: the person is asked for the client that they made there.
 #[tokio::test]
 async fn a_life_at_django_oauth_toolkit() {
-    live(Make::DjangoOauthToolkit, &["--client-id", "desktop"], "it has no registration").await;
+    live(Make::DjangoOauthToolkit, &[("Client ID", "desktop"), ("Client secret", "")]).await;
 }
 
 /// A34: the same at a server that compares redirect addresses to the port.
 #[tokio::test]
 async fn a_life_at_canaille() {
-    live(Make::Canaille, &[], "").await;
+    live(Make::Canaille, &[]).await;
 }
 
 /// A34: the same at a server that has no public clients and does not say so.
 #[tokio::test]
 async fn a_life_at_oidc_provider_mock() {
-    live(Make::OidcProviderMock, &[], "").await;
+    live(Make::OidcProviderMock, &[]).await;
 }
 
-/// Adds, uses, refreshes, kills, refreshes, leaves; then comes again and shows the server a spent token. `said` is what
-/// had to stand beside `--issuer`.
-async fn live(make: Make, said: &[&str], why: &str) {
+/// Adds, uses, refreshes, kills, refreshes, leaves; then comes again and shows the server a spent token. `answers`: to
+/// what the person is asked, who said no more than the address.
+async fn live(make: Make, answers: &[(&str, &str)]) {
     if let Some(why) = make.missing() {
         return eprintln!("skipped: {why}");
     }
     let provider = Provider::start(make).await;
     let mut world = World::new().await;
-    provider.add(&world, said, &pictures(make)).await;
+    provider.add(&world, &[], answers, &pictures(make)).await;
 
     let first = world.token("work").await.expect("signed in");
     assert_eq!(provider.userinfo(first.as_str()).await, 200);
@@ -81,7 +81,7 @@ async fn live(make: Make, said: &[&str], why: &str) {
         if first_dies { "ends" } else { "lives on" }.to_owned(),
         if answer["id_token"].is_string() { "a new one" } else { "none" }.to_owned(),
         revocation,
-        beside(said, why),
+        asked(answers),
     ];
     compare(make.name(), &format!("| {} |", row.join(" | ")));
 }
@@ -134,8 +134,12 @@ async fn replay(provider: &Provider, world: &World, account: &Account, make: Mak
     format!("{outcome}; {login}")
 }
 
-fn beside(said: &[&str], why: &str) -> String {
-    if said.is_empty() { "nothing".to_owned() } else { format!("`{}`: {why}", said.join(" ")) }
+fn asked(answers: &[(&str, &str)]) -> String {
+    let told = |(question, answer): &(&str, &str)| match *answer {
+        "" => format!("{question}: none"),
+        answer => format!("{question}: `{answer}`"),
+    };
+    if answers.is_empty() { "nothing".to_owned() } else { answers.iter().map(told).collect::<Vec<_>>().join("; ") }
 }
 
 /// The server's line in the document is what was seen.

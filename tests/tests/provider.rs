@@ -148,7 +148,7 @@ async fn add(world: &World, make: Make, provider: &Provider, name: &str) {
     if make == Make::DjangoOauthToolkit {
         words.extend(["--set", "replay_window=\"30s\""]);
     }
-    provider.add(world, &words, &pictures(name)).await;
+    provider.add(world, &words, &[], &pictures(name)).await;
 }
 
 fn pictures(name: &str) -> PathBuf {

@@ -174,7 +174,7 @@ async fn a_server_of_others_registers_who_shows_its_token() {
     world.write("home/token", &format!("{TOKEN}\n"));
     let file = world.path("home/token").display().to_string();
     let pictures = programs::directory().join("pictures").join("signed-in-initial-access-token");
-    provider.add(&world, &["--initial-access-token-file", &file], &pictures).await;
+    provider.add(&world, &["--initial-access-token-file", &file], &[], &pictures).await;
     world.account("work").await.refresh().await.expect("signed in by the client that was registered");
     assert_eq!(provider.count("registration_create.success"), 1, "{:?}", provider.events());
     let removed = world.run("tokenkeeper", &["remove", "work"]).await;

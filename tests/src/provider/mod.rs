@@ -5,7 +5,6 @@
 mod make;
 
 use std::path::Path;
-use std::process::Stdio;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
@@ -15,6 +14,7 @@ use tokio::sync::watch;
 pub use make::Make;
 
 use crate::programs;
+use crate::terminal::Terminal;
 use crate::world::{PATIENCE, World};
 
 /// The running server; it ends when this is dropped.
@@ -145,30 +145,26 @@ impl Provider {
         format!("{}{}", self.issuer, self.make.userinfo())
     }
 
-    /// `tokenkeeper add work --issuer …` with these words more, and the person at the address it prints.
+    /// `tokenkeeper add work --issuer …` with these words more, by a person at a terminal who answers these questions, each
+    /// named by words of it, and then signs in at the address it prints.
     ///
     /// # Panics
     /// When nobody is signed in at the end.
-    pub async fn add(&self, world: &World, words: &[&str], pictures: &Path) {
+    pub async fn add(&self, world: &World, words: &[&str], answers: &[(&str, &str)], pictures: &Path) {
         let mut add = world.command(programs::ours("tokenkeeper"));
-        add.args(["add", "work", "--issuer", &self.issuer, "--no-browser"]).args(words).stdin(Stdio::null());
-        let mut adding = add.spawn().expect("it can be started");
-        let mut said = BufReader::new(adding.stderr.take().expect("it was piped")).lines();
-        let mut before = String::new();
-        let address = loop {
-            let line = said.next_line().await.expect("text");
-            let line = line.unwrap_or_else(|| panic!("it prints no address: {before}"));
-            if line.starts_with(&self.issuer) {
-                break line;
-            }
-            before.push_str(&line);
-            before.push('\n');
-        };
+        add.args(["add", "work", "--issuer", &self.issuer, "--no-browser"]).args(words);
+        let mut terminal = Terminal::run(add);
+        for (question, answer) in answers {
+            terminal.shows(question).await;
+            terminal.type_line(answer);
+        }
+        let address = terminal.address().await;
+        assert!(address.starts_with(&self.issuer), "{address}");
         let seen = self.sign_in(&address, pictures).await;
         assert_eq!(seen.heading, "You are signed in", "{}", seen.text);
         assert!(seen.text.contains("work"), "{}", seen.text);
         assert!(seen.outside.is_empty(), "the page asked other machines: {:?}", seen.outside);
-        assert!(adding.wait().await.expect("it ends").success());
+        assert!(terminal.ended().await.success(), "{}", terminal.screen());
     }
 
     /// Opens an address as a person does, signs in and allows. In a real browser, pictures of the page at the end are left
