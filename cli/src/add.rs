@@ -18,19 +18,52 @@ use draft::Draft;
 ///
 /// # Errors
 /// What is missing or wrong, or why signing in did not work; then the account is there all the same.
-pub(crate) async fn run(mut args: Add) -> Result<(), Fault> {
-    let mut draft = Draft::from_args(&args)?;
+pub(crate) async fn run(args: Add) -> Result<(), Fault> {
+    let draft = Draft::from_args(&args)?;
     if !ask::person() {
         draft.check_complete()?;
     }
+    let Add { no_login, no_browser, .. } = args;
     // Before any question: nobody should answer five and then hear that there is no bus.
     let keeper = ready_keeper().await?;
+    let mut interrupt = ask::interrupts()?;
+    let added = tokio::select! {
+        biased;
+        added = add(&keeper, draft, args) => added?,
+        _ = interrupt.recv() => return Err(Fault::failure("cancelled")),
+    };
+    let Added { name, signs_in, lacks_secret, refresh_token } = added;
+    if no_login {
+        if lacks_secret {
+            say::note(format_args!("Give its client secret with `tokenkeeper secret {name}`."));
+        }
+        if signs_in {
+            say::note(format_args!("Sign in with `tokenkeeper login {name}`."));
+        }
+        return Ok(());
+    }
+    login::sign_in(&keeper, &name, Wish { no_browser, refresh_token, ..Wish::default() }).await?;
+    say::note(format_args!("`tokenkeeper token {name}` prints a current token from now on."));
+    Ok(())
+}
+
+/// An account that nobody has signed in to yet.
+struct Added {
+    name: String,
+    /// Whether a person does, and not the client alone.
+    signs_in: bool,
+    lacks_secret: bool,
+    refresh_token: Option<Hidden>,
+}
+
+/// Asks for what the command line does not say, and adds the account.
+async fn add(keeper: &Keeper, mut draft: Draft, mut args: Add) -> Result<Added, Fault> {
     if draft.name().is_err() {
         questions::name(&mut draft)?;
     }
     let name = draft.name()?.to_owned();
     if !args.register {
-        check_free(&keeper, &name).await?;
+        check_free(keeper, &name).await?;
     }
     let mut secret = None;
     if ask::person() && !draft.is_complete() {
@@ -45,7 +78,7 @@ pub(crate) async fn run(mut args: Add) -> Result<(), Fault> {
     let initial_token = args.initial_access_token_file.as_deref().map(ask::secret_file).transpose()?;
 
     let wanted = args.register || initial_token.is_some();
-    let registered = if draft.registers() { enrol::ask(&keeper, &draft, wanted, initial_token).await? } else { None };
+    let registered = if draft.registers() { enrol::ask(keeper, &draft, wanted, initial_token).await? } else { None };
     let account = match registered {
         Some(account) => account,
         None => {
@@ -56,18 +89,11 @@ pub(crate) async fn run(mut args: Add) -> Result<(), Fault> {
         }
     };
     say::note(format_args!("Added {name}."));
-    if let Some(secret) = secret {
-        give_secret(&account, &secret).await?;
+    if let Some(secret) = &secret {
+        give_secret(&account, secret).await?;
     }
-    if args.no_login {
-        if draft.signs_in() {
-            say::note(format_args!("Sign in with `tokenkeeper login {name}`."));
-        }
-        return Ok(());
-    }
-    login::sign_in(&keeper, &name, Wish { no_browser: args.no_browser, refresh_token, ..Wish::default() }).await?;
-    say::note(format_args!("`tokenkeeper token {name}` prints a current token from now on."));
-    Ok(())
+    let lacks_secret = draft.lacks_secret() && secret.is_none();
+    Ok(Added { name, signs_in: draft.signs_in(), lacks_secret, refresh_token })
 }
 
 /// Puts a client secret into the vault.

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use zeroize::Zeroizing;
 
 use crate::fault::Fault;
@@ -19,6 +20,15 @@ const MAX: usize = 64 * 1024;
 /// Whether a person sits there: both ends of the conversation are a terminal.
 pub(crate) fn person() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Ctrl-C, heard from here to the end of the process: whoever takes this must listen.
+///
+/// # Errors
+/// When it cannot be listened to.
+pub(crate) fn interrupts() -> Result<Signal, Fault> {
+    let cannot = |error| Fault::failure(format!("cannot listen for Ctrl-C: {error}"));
+    signal(SignalKind::interrupt()).map_err(cannot)
 }
 
 /// A secret: typed without echo on a terminal, else all of standard input without its last line end.

@@ -11,13 +11,12 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokenkeeper::wire::ErrorName;
 use tokenkeeper::{Account, Error, Keeper, LoginOptions, Outcome, Request};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{FlowWord, Login};
 use crate::ask::Hidden;
 use crate::fault::Fault;
 use crate::setup::machine;
-use crate::{link, say};
+use crate::{ask, link, say};
 use doorstep::Doorstep;
 
 /// How to sign in, as the person wants it.
@@ -53,8 +52,7 @@ pub(crate) async fn sign_in(keeper: &Keeper, name: &str, wish: Wish) -> Result<(
     let account = keeper.account(name)?;
     let login = begin(&account, &wish).await.map_err(Fault::about(name))?;
     // From here on Ctrl-C is heard, before anything is shown that a person could answer with it.
-    let mut interrupt = signal(SignalKind::interrupt())
-        .map_err(|error| Fault::failure(format!("cannot listen for Ctrl-C: {error}")))?;
+    let mut interrupt = ask::interrupts()?;
     let ended = async {
         if let Some(token) = &wish.refresh_token {
             login.request.input(&[("refresh_token", token)]).await?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use tokenkeeper::wire;
-use tokenkeeper_config::{AccountName, Preset};
+use tokenkeeper_config::{AccountName, ClientSecret, Preset};
 use zbus::Variant;
 
 use crate::args::Add;
@@ -19,6 +19,10 @@ pub(super) struct Draft {
     register: bool,
     /// Whether the login is one that was made elsewhere: then its client was, too.
     imports: bool,
+    /// Whether the client's secret was given, in a file or on standard input.
+    has_secret: bool,
+    /// Whether nobody is to sign in yet: what only that needs may come later.
+    waits: bool,
 }
 
 impl Draft {
@@ -32,6 +36,8 @@ impl Draft {
             keys: BTreeMap::new(),
             register: args.register || args.initial_access_token_file.is_some(),
             imports: args.refresh_token_file.is_some(),
+            has_secret: args.client_secret_file.is_some(),
+            waits: args.no_login,
         };
         if let Some(provider) = &args.provider {
             providers::find(provider)?;
@@ -105,7 +111,10 @@ impl Draft {
             return Err(Fault::usage("which server?")
                 .hint("say --provider PROVIDER (see `tokenkeeper providers`), --issuer URL or --resource URL"));
         }
-        let missing = self.missing();
+        let mut missing = self.missing();
+        if self.lacks_secret() && !self.waits {
+            missing.push("client_secret_file");
+        }
         if missing.is_empty() {
             return Ok(());
         }
@@ -135,6 +144,18 @@ impl Draft {
     /// Whether a person signs in, and not the client alone.
     pub(super) fn signs_in(&self) -> bool {
         self.text("flow") != Some("client-credentials")
+    }
+
+    /// Whether the client's secret was given.
+    pub(super) fn has_secret(&self) -> bool {
+        self.has_secret
+    }
+
+    /// Whether the provider's clients all have a secret, and none was given.
+    pub(super) fn lacks_secret(&self) -> bool {
+        let signs = ["private_key_file", "client_auth"].iter().any(|key| self.keys.contains_key(*key));
+        let wants = self.preset().map(|preset| preset.client_secret);
+        wants == Some(ClientSecret::Needed) && !(self.has_secret || signs || self.registers())
     }
 
     /// The keys that the preset, or any server, needs and that are not known yet.
@@ -272,8 +293,20 @@ mod tests {
         assert_eq!(missing("work --issuer https://as.example --flow client-credentials"), "still needed: --client-id");
         assert_eq!(missing("work --provider auth0"), "still needed: --domain, --client-id");
         assert_eq!(missing("work --provider auth0 --register"), "still needed: --domain");
+        assert_eq!(missing("work --provider google"), "still needed: --client-id, --client-secret-file");
+        assert_eq!(missing("work --provider google --client-id c"), "still needed: --client-secret-file");
         assert_eq!(missing("work --provider nobody --client-id c"), "no provider named `nobody`");
         assert!(draft("work --set nonsense").is_err());
+    }
+
+    #[test]
+    fn a_secret_that_every_client_there_has_may_come_later_or_be_another_proof() {
+        let complete =
+            |line| draft(&format!("work --provider google --client-id c {line}")).expect("a draft").is_complete();
+        assert!(complete("--client-secret-file -"));
+        assert!(complete("--client-secret-file s"));
+        assert!(complete("--no-login"));
+        assert!(complete("--set private_key_file=k"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The questions of a bare `add`: which provider, then what that one needs, beside where to register a client.
 
+use dialoguer::console::Term;
 use dialoguer::theme::ColorfulTheme;
 use dialoguer::{Input, Select};
 use tokenkeeper_config::{AccountName, ClientSecret, Preset, providers};
@@ -52,10 +53,10 @@ pub(super) fn client(draft: &mut Draft) -> Result<Option<Hidden>, Fault> {
         let value = question(&ColorfulTheme::default(), "client_id", preset)?;
         draft.set("client_id", value);
     }
-    let already = draft.text("client_secret_file").is_some();
-    let wants = preset.map_or(ClientSecret::Optional, |preset| preset.client_secret);
-    match wants {
-        _ if already => Ok(None),
+    if draft.has_secret() {
+        return Ok(None);
+    }
+    match preset.map_or(ClientSecret::Optional, |preset| preset.client_secret) {
         ClientSecret::None => Ok(None),
         ClientSecret::Needed => ask::secret("Client secret: ").map(Some),
         ClientSecret::Optional => ask::optional_secret("Client secret (Enter if there is none): "),
@@ -125,6 +126,8 @@ fn explain(preset: Option<&Preset>, domain: Option<&str>) {
 }
 
 fn gave_up(error: dialoguer::Error) -> Fault {
+    // A list is shown without a cursor, and left so when it is left by Ctrl-C.
+    let _ = Term::stderr().show_cursor();
     let dialoguer::Error::IO(error) = error;
     match error.kind() {
         std::io::ErrorKind::Interrupted => Fault::failure("cancelled; nothing was added"),

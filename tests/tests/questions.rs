@@ -1,0 +1,125 @@
+//! A person at a terminal: what the companion asks, what it never shows, and what is left when the person has had enough.
+
+use tokenkeeper_tests::idp::{Event, Idp, Settings};
+use tokenkeeper_tests::person;
+use tokenkeeper_tests::programs;
+use tokenkeeper_tests::terminal::{ENTER, Terminal, UP};
+use tokenkeeper_tests::world::{World, account, text};
+
+const NAME: &str = "Name of the account";
+const PROVIDER: &str = "Provider";
+const ISSUER: &str = "Issuer of the server";
+const CLIENT_ID: &str = "Client ID";
+const CLIENT_SECRET: &str = "Client secret";
+
+/// The secret that is typed, and must not be seen.
+const SECRET: &str = "a/b+c d%e:f";
+
+fn companion(world: &World, words: &[&str]) -> Terminal {
+    let mut command = world.command(programs::ours("tokenkeeper"));
+    command.args(words);
+    Terminal::run(command)
+}
+
+async fn accounts(world: &World) -> usize {
+    world.client().await.accounts().await.expect("the keeper answers").len()
+}
+
+/// Nothing but `add`: a name, a server that is in no list, its address. The server registers the client.
+#[tokio::test]
+async fn a_bare_add_asks_step_by_step() {
+    let idp = Idp::start(Settings::default()).await;
+    let world = World::new().await;
+    let mut terminal = companion(&world, &["add", "--no-browser"]);
+    terminal.shows(NAME).await;
+    terminal.type_line("work");
+    terminal.shows(PROVIDER).await;
+    // The last choice is "Another server".
+    terminal.press(UP);
+    terminal.press(ENTER);
+    terminal.shows(ISSUER).await;
+    terminal.type_line(&idp.issuer());
+    let page = person::open(&terminal.address().await).await.expect("server and keeper answer");
+    assert_eq!(page.status, 200, "{}", page.body);
+    assert!(terminal.ended().await.success(), "{}", terminal.screen());
+    assert!(terminal.screen().contains("Signed in to work"), "{}", terminal.screen());
+    assert_eq!(idp.ledger().count(|event| matches!(event, Event::Registered { .. })), 1);
+    world.token("work").await.expect("signed in");
+}
+
+/// A name that cannot be one is asked for again, and why is said.
+#[tokio::test]
+async fn a_name_that_is_none_is_asked_for_again() {
+    let world = World::new().await;
+    let mut terminal = companion(&world, &["add"]);
+    terminal.shows(NAME).await;
+    terminal.type_line("my work");
+    terminal.shows(NAME).await;
+    assert_eq!(accounts(&world).await, 0);
+}
+
+/// Ctrl-C ends it at whatever question; nothing is added, and the terminal has its cursor.
+#[tokio::test]
+async fn nothing_is_added_by_who_gives_up() {
+    let world = World::new().await;
+    let questions: [(&[&str], &str); 4] = [
+        (&["add"], NAME),
+        (&["add", "work"], PROVIDER),
+        (&["add", "work", "--provider", "google"], CLIENT_ID),
+        (&["add", "work", "--provider", "google", "--client-id", "desktop"], CLIENT_SECRET),
+    ];
+    for (words, question) in questions {
+        let mut terminal = companion(&world, words);
+        terminal.shows(question).await;
+        let ended = terminal.interrupted().await;
+        assert_eq!(ended.code(), Some(1), "at {question}: {ended}\n{}", terminal.screen());
+        assert!(terminal.screen().contains("cancelled"), "{}", terminal.screen());
+        assert!(terminal.has_cursor(), "at {question}");
+        assert!(terminal.echoes(), "at {question}");
+    }
+    assert_eq!(accounts(&world).await, 0);
+}
+
+/// A client secret and a passphrase are typed, and stand nowhere on the screen.
+#[tokio::test]
+async fn what_is_secret_is_not_shown_while_it_is_typed() {
+    let idp = Idp::start(Settings::default()).await;
+    let world = World::new().await;
+    world.write_config(&account("work", &idp));
+    world.client().await.reload().await.expect("a good configuration");
+    let mut terminal = companion(&world, &["secret", "work"]);
+    terminal.shows("Client secret of work: ").await;
+    terminal.type_line(SECRET);
+    assert!(terminal.ended().await.success(), "{}", terminal.screen());
+    assert!(!terminal.screen().contains(SECRET), "{}", terminal.screen());
+
+    let mut terminal = companion(&world, &["slot", "add", "passphrase"]);
+    terminal.shows("assphrase").await;
+    terminal.type_line(SECRET);
+    terminal.shows("Once more: ").await;
+    terminal.type_line("another");
+    assert_eq!(terminal.ended().await.code(), Some(1), "{}", terminal.screen());
+    assert!(terminal.screen().contains("the two were not the same"), "{}", terminal.screen());
+    assert!(!terminal.screen().contains(SECRET) && !terminal.screen().contains("another"), "{}", terminal.screen());
+    assert!(terminal.echoes());
+    let (slots, _) = text(&world.run("tokenkeeper", &["slot", "list"]).await);
+    assert!(!slots.contains("passphrase"), "{slots}");
+}
+
+/// On a remote machine: the page at the end cannot be reached, its address is copied back.
+#[tokio::test]
+async fn the_address_at_the_end_is_pasted_back() {
+    let idp = Idp::start(Settings::default()).await;
+    let world = World::with_account(&idp).await;
+    let mut terminal = companion(&world, &["login", "work", "--no-browser"]);
+    let end = person::sent_to(&terminal.address().await)
+        .await
+        .expect("the server answers")
+        .expect("it sends the browser back");
+    terminal.shows("paste it here:").await;
+    terminal.type_line("http://127.0.0.1/nothing");
+    terminal.shows("That is not the address after signing in.").await;
+    terminal.type_line(&end);
+    assert!(terminal.ended().await.success(), "{}", terminal.screen());
+    world.token("work").await.expect("signed in");
+}
