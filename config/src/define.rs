@@ -21,7 +21,6 @@ pub(crate) fn define(name: &AccountName, at: usize, own: Keys, source: &Source<'
     let endpoints = keys.endpoints()?;
     let issuer = keys.issuer()?;
     keys.check_reachable(&endpoints)?;
-    keys.check_dpop()?;
     keys.check_times()?;
     keys.check_token_files()?;
 

@@ -1,7 +1,7 @@
 //! The rules that span several keys: each says what two lines together would lead to.
 
 use crate::define::{Merged, or};
-use crate::definition::{ClientAuth, Endpoints, Flow, Switch, TokenFile};
+use crate::definition::{ClientAuth, Endpoints, Flow, TokenFile};
 use crate::fault::Fault;
 
 impl Merged<'_> {
@@ -64,17 +64,6 @@ impl Merged<'_> {
                 "add private_key_file = \"/path/to/key.pem\"",
             )),
             ClientAuth::PrivateKeyJwt | ClientAuth::Basic | ClientAuth::BasicRaw | ClientAuth::Post => Ok(()),
-        }
-    }
-
-    /// The key is made at a login.
-    pub(crate) fn check_dpop(&self) -> Result<(), Fault> {
-        match &self.all.dpop {
-            Some(dpop) if dpop.value == Switch::On && or(&self.all.flow, Flow::Auto) == Flow::ClientCredentials => {
-                let what = "`dpop` cannot be \"on\" yet where nobody signs in (flow \"client-credentials\")";
-                Err(self.source.fault(dpop.at, what, "write \"auto\" or \"off\" for now, or remove the line"))
-            }
-            Some(_) | None => Ok(()),
         }
     }
 

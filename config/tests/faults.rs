@@ -114,8 +114,6 @@ fn the_client() {
             "client_id = \"cli\"\nclient_auth = \"none\"\nflow = \"client-credentials\"",
         ],
     );
-    let unbound = faults(&format!("{ISSUER}flow = \"client-credentials\"\ndpop = \"on\""));
-    insta::assert_snapshot!(unbound.join("\n"), @r#"config.toml:5:8: `dpop` cannot be "on" yet where nobody signs in (flow "client-credentials"); write "auto" or "off" for now, or remove the line"#);
     let missing = faults("[account.work]\nprovider = \"auth0\"\ndomain = \"acme.eu.auth0.com\"");
     insta::assert_snapshot!(missing.join("\n"), @"config.toml:1:10: [account.work] has no client_id; add client_id = \"…\"; register a client at https://manage.auth0.com/");
 }

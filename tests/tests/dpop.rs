@@ -2,11 +2,15 @@
 //! none twice, and may want its own nonce in each.
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tokenkeeper::wire::ErrorName;
 use tokenkeeper::{Account, LoginOptions, ProofOptions, Token, TokenOptions};
 use tokenkeeper_tests::programs;
 use tokenkeeper_tests::provider::{Make, Provider};
-use tokenkeeper_tests::world::{World, text};
+use tokenkeeper_tests::world::{World, claims, part_of, text};
 
 /// A22: every proof needs a nonce of the server's. Code and refresh get theirs by one more request, so does a program at
 /// the resource; after kill -9 the key is still the one that the tokens are bound to.
@@ -57,6 +61,47 @@ async fn auto_binds_only_where_the_server_wants_it() {
             assert!(refused.to_string().contains("dpop = \"on\""), "{refused}");
         }
     }
+}
+
+/// A22: nobody signs in. The first token brings the key, refreshes and kill -9 leave it, and `"auto"` binds a client that is
+/// registered so, although this server says nothing but `invalid_grant` of a missing proof.
+#[tokio::test]
+async fn a_client_that_nobody_signs_in_to_has_bound_tokens() {
+    for (arguments, client, more) in
+        [(&["dpop"][..], "robot-basic", "dpop = \"on\""), (&[], "robot-bound", ""), (&["dpop"], "robot-bound", "")]
+    {
+        let Some(provider) = provider(arguments).await else { return };
+        let mut world = World::bare().await;
+        world.write("home/secret", "a:b %+/c\n");
+        let secret = world.path("home/secret");
+        let robot = format!("flow = \"client-credentials\"\nclient_secret_file = \"{}\"\n{more}", secret.display());
+        let resource = "resource = \"https://api.acme.example/\"\nscopes = [\"read\"]";
+        world.write_config(&account_of(&provider, client, &format!("{robot}\n{resource}")));
+        world.init_vault().await;
+        world.start_keeper().await;
+        let mut keys = Vec::new();
+        for kill in [false, false, true] {
+            if kill {
+                world.kill_and_restart().await;
+            }
+            let account = world.account("work").await;
+            account.refresh().await.unwrap_or_else(|why| panic!("{client}: {why}\n{:?}", provider.events()));
+            let token = account.token(TokenOptions::new()).await.expect("refreshed");
+            assert_eq!(token.token_type(), "DPoP", "{client}");
+            keys.push(claims(token.as_str())["cnf"]["jkt"].clone());
+            let proof = account.sign_proof("GET", "https://api.acme.example/", ProofOptions::new().token(&token)).await;
+            let jwk = part_of(&proof.expect("there is a key"), 0)["jwk"].clone();
+            assert_eq!(keys.last(), Some(&thumbprint(&jwk).into()), "the proof is by the key that the token names");
+        }
+        assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
+    }
+}
+
+/// RFC 7638 §3.2.
+fn thumbprint(jwk: &Value) -> String {
+    let (crv, kty, x, y) = (&jwk["crv"], &jwk["kty"], &jwk["x"], &jwk["y"]);
+    let canonical = format!(r#"{{"crv":{crv},"kty":{kty},"x":{x},"y":{y}}}"#);
+    URL_SAFE_NO_PAD.encode(Sha256::digest(canonical))
 }
 
 /// The command for the shell: two header lines for curl, or a word about what is missing.

@@ -64,6 +64,41 @@ async fn a_login_of_another_key_is_a_login_to_make_anew() {
     assert_eq!(reused(&idp), 0);
 }
 
+/// A22: at the same server, where nobody signs in: one key for all tokens, through kill -9; another after a logout.
+#[tokio::test]
+async fn a_client_proves_by_one_key_until_it_is_logged_out() {
+    for dpop in [Dpop::NonceAlways, Dpop::NonceAtRefusals] {
+        let idp = Idp::start(Settings { dpop, ..Settings::default() }).await;
+        let mut world = World::bare().await;
+        world.write("home/secret", "s3cret&=?\n");
+        let secret = world.path("home/secret");
+        let robot = format!(
+            "client_id = \"post\"\nclient_auth = \"post\"\nclient_secret_file = \"{}\"\nflow = \"client-credentials\"\n\
+             scopes = [\"jobs\"]\ndpop = \"on\"\n",
+            secret.display()
+        );
+        world.write_config(&account_as("work", &idp, &robot));
+        world.init_vault().await;
+        world.start_keeper().await;
+        let first = world.token("work").await.unwrap_or_else(|why| panic!("{dpop:?}: {why}"));
+        assert_eq!(first.token_type(), "DPoP");
+        let key = last_key(&idp);
+        world.account("work").await.refresh().await.expect("the server grants");
+        world.kill_and_restart().await;
+        world.account("work").await.refresh().await.expect("the key survived kill -9");
+        assert_eq!(last_key(&idp), key, "{dpop:?}");
+        let refused = |event: &Event| matches!(event, Event::Refused { error } if error != "use_dpop_nonce");
+        assert_eq!(idp.ledger().count(refused), 0, "{dpop:?}: {:?}", idp.ledger().entries());
+
+        let account = world.account("work").await;
+        account.logout().await.expect("forgotten");
+        let back = world.run("tokenkeeper", &["login", "work"]).await;
+        assert!(back.status.success(), "{:?}", tokenkeeper_tests::world::text(&back));
+        assert_eq!(world.token("work").await.expect("it may ask again").token_type(), "DPoP");
+        assert_ne!(last_key(&idp), key, "{dpop:?}: a new start, a new key");
+    }
+}
+
 fn bound(name: &str, idp: &Idp) -> String {
     account_as(name, idp, "client_id = \"desktop\"\ndpop = \"on\"\n")
 }

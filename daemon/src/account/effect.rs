@@ -24,6 +24,8 @@ pub enum Effect {
     Deny { waiter: WaiterId, denied: Denied },
     /// Fetch the server's metadata and keys. Reports `Discovered`.
     Discover { ticket: Ticket, definition: Arc<Definition> },
+    /// Make a key that tokens will be bound to (RFC 9449). Reports `KeyMade`.
+    MakeKey { ticket: Ticket },
     /// Send one token request, once. Reports `Answered` (or `Unopenable`).
     Ask { ticket: Ticket, definition: Arc<Definition>, metadata: Arc<Metadata>, exchange: Exchange, timeout: Duration },
     /// Commit and sync. Reports `Saved` or `SaveFailed`, which hands the change back.
@@ -52,8 +54,8 @@ pub enum Exchange {
     Code { code: Secret, verifier: Secret, redirect_uri: String, proof_key: Option<Secret> },
     /// RFC 6749 §6. With a proof by the key of this thumbprint, which the vault keeps, if there is one.
     Refresh { token: Sealed, key: TokenKey, proof_key: Option<String> },
-    /// RFC 6749 §4.4.
-    ClientCredentials { key: TokenKey },
+    /// RFC 6749 §4.4. With a proof, if there is a key.
+    ClientCredentials { key: TokenKey, proof_key: Option<ProofKey> },
     /// RFC 8693 §2.1. With a proof as at a refresh.
     TokenExchange { subject: Arc<Secret>, key: TokenKey, proof_key: Option<String> },
     /// RFC 9126 §2.1: the authorization request. Reports `Pushed`, or `Answered` with what came instead.
@@ -62,6 +64,14 @@ pub enum Exchange {
     DeviceAuthorization { scopes: Vec<String> },
     /// RFC 8628 §3.4: one poll; `interval` is the one kept so far. Reports `Undecided` or `Answered`.
     DeviceCode { code: Secret, interval: Duration, proof_key: Option<Secret> },
+}
+
+/// By which key a client that nobody signs in to proves its requests (RFC 9449).
+pub enum ProofKey {
+    /// The one of this thumbprint, which the vault keeps.
+    Stored(String),
+    /// One that is stored with the first token it brings.
+    New(Secret),
 }
 
 /// What a commit changes: all of it or nothing, compared and swapped on the generation that is stored now.

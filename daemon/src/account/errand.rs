@@ -16,6 +16,8 @@ use crate::time::{Boot, Now};
 pub(super) enum Errand {
     /// Nothing.
     None,
+    /// The key that tokens will be bound to; then a token is asked for.
+    Keying { ticket: Ticket, attempt: Attempt },
     /// P1: the intent becomes durable; then the token is sent.
     Intending { ticket: Ticket, attempt: Attempt },
     /// P2: the answer.
@@ -38,6 +40,8 @@ pub(super) struct Attempt {
     pub(super) intended: bool,
     /// It was repeated with another proof.
     pub(super) another_proof: bool,
+    /// What the token will be bound to, where that is a new key.
+    pub(super) new_key: Option<Secret>,
 }
 
 /// What is asked for.
@@ -102,7 +106,7 @@ pub(super) struct Again {
 impl Attempt {
     /// The first of its kind, now.
     pub(super) fn first(what: What, definition: Arc<Definition>, now: &Now) -> Self {
-        Self { what, definition, sent: *now, lost_before: 0, intended: false, another_proof: false }
+        Self { what, definition, sent: *now, lost_before: 0, intended: false, another_proof: false, new_key: None }
     }
 
     /// Which token it is about.
@@ -134,7 +138,9 @@ impl Errand {
     /// A token is on its way.
     pub(super) fn is_exchange(&self) -> bool {
         match self {
-            Self::Intending { attempt, .. } | Self::Asking { attempt, .. } => attempt.brings_token(),
+            Self::Keying { attempt, .. } | Self::Intending { attempt, .. } | Self::Asking { attempt, .. } => {
+                attempt.brings_token()
+            }
             Self::Saving { then: Then::Grant(_), .. } => true,
             Self::None | Self::Saving { .. } | Self::Unsaved { .. } => false,
         }
@@ -143,7 +149,7 @@ impl Errand {
     /// For which key a token is on its way.
     pub(super) fn exchange_key(&self) -> Option<&TokenKey> {
         match self {
-            Self::Intending { attempt, .. } | Self::Asking { attempt, .. } => {
+            Self::Keying { attempt, .. } | Self::Intending { attempt, .. } | Self::Asking { attempt, .. } => {
                 attempt.brings_token().then(|| attempt.key())
             }
             Self::Saving { then: Then::Grant(fresh), .. } => match &fresh.source {
@@ -159,7 +165,11 @@ impl Errand {
     pub(super) fn unsaved(&self) -> Option<&str> {
         match self {
             Self::Unsaved { again, .. } | Self::Saving { again: Some(again), .. } => Some(&again.why),
-            Self::None | Self::Intending { .. } | Self::Asking { .. } | Self::Saving { again: None, .. } => None,
+            Self::None
+            | Self::Keying { .. }
+            | Self::Intending { .. }
+            | Self::Asking { .. }
+            | Self::Saving { again: None, .. } => None,
         }
     }
 
@@ -168,9 +178,12 @@ impl Errand {
         match self {
             Self::Unsaved { then: Then::Grant(fresh), .. }
             | Self::Saving { then: Then::Grant(fresh), again: Some(_), .. } => &fresh.tokens,
-            Self::None | Self::Intending { .. } | Self::Asking { .. } | Self::Saving { .. } | Self::Unsaved { .. } => {
-                &[]
-            }
+            Self::None
+            | Self::Keying { .. }
+            | Self::Intending { .. }
+            | Self::Asking { .. }
+            | Self::Saving { .. }
+            | Self::Unsaved { .. } => &[],
         }
     }
 }

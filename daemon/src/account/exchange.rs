@@ -44,7 +44,10 @@ impl Account {
             turn.log(format!("the server's answer was lost at {at}; trying the old token once more"));
         }
         let attempt = Attempt { lost_before, ..Attempt::first(what, definition, turn.now) };
-        self.intend(attempt, turn);
+        match self.begins_with_key(&attempt) {
+            true => self.make_key(attempt, turn),
+            false => self.intend(attempt, turn),
+        }
     }
 
     /// P1. Servers that never rotate, and clients without a refresh token, need no intent.
@@ -88,7 +91,9 @@ impl Account {
                 let proof_key = self.proof_key().map(str::to_owned);
                 Exchange::Refresh { token: token.clone(), key: key.clone(), proof_key }
             }
-            What::ClientCredentials { key } => Exchange::ClientCredentials { key: key.clone() },
+            What::ClientCredentials { key } => {
+                Exchange::ClientCredentials { key: key.clone(), proof_key: self.client_key(&attempt) }
+            }
             What::TokenExchange { subject, key } => {
                 let proof_key = self.proof_key().map(str::to_owned);
                 Exchange::TokenExchange { subject: subject.clone(), key: key.clone(), proof_key }
@@ -146,6 +151,11 @@ impl Account {
                 return self.login_failed(request, super::Denied::Misconfigured(why), turn);
             }
             What::TokenExchange { .. } => return self.token_exchanged(attempt, Outcome::Misconfigured { why }, turn),
+            // Nothing but its tokens is bound to it: another one will do.
+            What::ClientCredentials { .. } if attempt.new_key.is_none() => {
+                turn.warn(format!("{why}; a new key is made"));
+                return self.make_key(attempt, turn);
+            }
             What::Refresh { .. } | What::ClientCredentials { .. } => {}
         }
         if let Some(holding) = self.vault.held_mut() {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokenkeeper_config::TokenKind;
 
+use super::bound::bind_client;
 use super::codec;
 use super::effect::{Change, Notice};
 use super::errand::{Attempt, Fresh, Source};
@@ -27,7 +28,7 @@ impl Account {
         turn: &mut Turn<'_>,
     ) {
         let (metadata, unread) = (self.metadata(), Metadata::default());
-        let host = self.host();
+        let (host, client_key) = (self.host(), self.client_key(&attempt));
         let Some(holding) = self.vault.held_mut() else { return };
         let key = attempt.key().clone();
         let definition = &attempt.definition;
@@ -37,6 +38,8 @@ impl Account {
             Some(lineage) => (lineage.token.clone(), lineage.facts.clone()),
             None => (None, first_facts(&attempt.sent)),
         };
+        let bound_before = facts.proof_key.clone();
+        let new_key = bind_client(&attempt, client_key, &mut facts);
         facts.refreshes += 1;
         facts.rotates |= refresh_token.is_some();
         update(&mut facts, &granted, &attempt.sent, holding, turn.now);
@@ -86,11 +89,13 @@ impl Account {
         if keys_are_old {
             self.reread_old_keys(turn);
         }
-        let replaces_all = definition.refresh_kills_token || ended.is_some();
+        // A token is of no use without the key that it is bound to.
+        let is_rebound = bound_before.is_some() && bound_before != facts.proof_key;
+        let replaces_all = definition.refresh_kills_token || ended.is_some() || is_rebound;
         let source = Source::Refresh { key, served };
         let kept = if refresh_token.is_some() { None } else { kept };
         let sent = attempt.sent;
-        let fresh = Fresh { generation, kept, new_key: None, facts, ended, tokens, replaces_all, sent, source };
+        let fresh = Fresh { generation, kept, new_key, facts, ended, tokens, replaces_all, sent, source };
         self.commit(fresh, refresh_token, turn);
     }
 

@@ -119,6 +119,8 @@ pub enum Input {
     Redirected { request: RequestId, query: Vec<(String, Secret)> },
     /// Metadata came, or did not (a sentence for people; `final` = retrying will not help).
     Discovered { ticket: Ticket, result: Result<Arc<Metadata>, DiscoveryFailed> },
+    /// A key was made: on P-256, in PKCS#8.
+    KeyMade { ticket: Ticket, key: Secret },
     /// A token request ended, one way or another.
     Answered { ticket: Ticket, answer: Answer },
     /// There is a code for a person (RFC 8628 §3.2).

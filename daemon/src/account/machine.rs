@@ -143,6 +143,7 @@ impl Account {
             Input::Redirected { request, query } => self.redirected(request, &query, turn),
 
             Input::Discovered { ticket, result } => self.discovered(ticket, result, turn),
+            Input::KeyMade { ticket, key } => self.key_made(ticket, key, turn),
             Input::Answered { ticket, answer } => self.answered(ticket, answer, turn),
             Input::Authorized { ticket, authorization } => self.authorized(ticket, *authorization, turn),
             Input::Pushed { ticket, pushed } => self.pushed(ticket, &pushed, turn),

@@ -59,7 +59,7 @@ mod testing;
 mod week;
 
 pub use denied::Denied;
-pub use effect::{Change, Effect, Exchange, Notice, Page, Progress, Served, UserCode};
+pub use effect::{Change, Effect, Exchange, Notice, Page, Progress, ProofKey, Served, UserCode};
 pub use input::{DiscoveryFailed, Entropy, Input, LoginOptions, RequestId, Ticket, TokenAsk, TokenKey, WaiterId};
 pub use machine::Account;
 pub use record::{Ended, Facts, Intent, NewGrant, NewToken, RefreshToken, Stored, StoredGrant, StoredToken};

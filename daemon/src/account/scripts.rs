@@ -64,6 +64,7 @@ struct Story {
     asked: Ticket,
     saving: Option<(Ticket, Change)>,
     discovering: Ticket,
+    making: Ticket,
     introspecting: Ticket,
 }
 
@@ -76,6 +77,7 @@ impl Story {
             asked: Ticket(0),
             saving: None,
             discovering: Ticket(0),
+            making: Ticket(0),
             introspecting: Ticket(0),
         }
     }
@@ -122,6 +124,7 @@ impl Story {
             "given" => Input::RefreshTokenGiven { request: args.request(), token: secret(args.word(1)) },
             "cancel" => Input::LoginCancelled { request: args.request() },
             "discovered" => Input::Discovered { ticket: self.discovering, result: discovered(&args) },
+            "key-made" => Input::KeyMade { ticket: self.making, key: crate::oauth::testing::proof_key() },
             "answered" => Input::Answered { ticket: self.asked, answer: self.answer(&args) },
             "authorized" => Input::Authorized { ticket: self.asked, authorization: Box::new(authorization(&args)) },
             "pushed" => Input::Pushed {
@@ -170,6 +173,7 @@ impl Story {
             match effect {
                 Effect::Ask { ticket, .. } => self.asked = ticket,
                 Effect::Discover { ticket, .. } => self.discovering = ticket,
+                Effect::MakeKey { ticket } => self.making = ticket,
                 Effect::Introspect { ticket, .. } => self.introspecting = ticket,
                 Effect::Save { ticket, change } => self.saving = Some((ticket, change)),
                 _ => {}

@@ -25,6 +25,10 @@ impl Account {
             Outcome::Portal { why } => self.not_reached(why, None, turn),
             Outcome::NotProcessed { why, retry_after } => self.not_reached(why, Some(retry_after), turn),
             Outcome::Ambiguous { why } => return self.lost(&attempt, why, turn),
+            // Of a proof that is missing some servers say only that the grant is invalid.
+            Outcome::Ended { why } if self.lacks_key(&attempt) && self.takes_proofs() => {
+                return self.prove_client(attempt, why, turn);
+            }
             Outcome::Ended { why } => return self.ended(&attempt, why, turn),
             Outcome::Attention { why } => return self.attention(&attempt, why, turn),
             Outcome::AccessDenied { why } => return self.refused(&attempt, why, true, turn),
@@ -38,11 +42,12 @@ impl Account {
                 return self.bad_target(&attempt, why, turn);
             }
             Outcome::BadTarget { why } => self.stopped(why, turn),
-            Outcome::AnotherProof { .. } if may_repeat && !attempt.another_proof && self.proof_key().is_some() => {
+            Outcome::AnotherProof { why } if self.lacks_key(&attempt) => return self.prove_client(attempt, why, turn),
+            Outcome::AnotherProof { .. } if may_repeat && !attempt.another_proof && self.is_bound(&attempt) => {
                 return self.ask(Attempt { another_proof: true, ..attempt }, turn);
             }
             // Nothing was done, and the next nonce may be the right one.
-            Outcome::AnotherProof { why } if self.proof_key().is_some() => {
+            Outcome::AnotherProof { why } if self.is_bound(&attempt) => {
                 self.not_reached(self.unproved(&attempt.definition, true, &why), None, turn);
             }
             Outcome::AnotherProof { why } => self.stopped(self.unproved(&attempt.definition, false, &why), turn),
@@ -61,7 +66,7 @@ impl Account {
     }
 
     /// The server did not act on the token: no trace of the try stays.
-    fn not_acted(&mut self, attempt: &Attempt, turn: &mut Turn<'_>) {
+    pub(super) fn not_acted(&mut self, attempt: &Attempt, turn: &mut Turn<'_>) {
         self.withdraw(attempt, turn);
         self.answer_after_failure(turn);
     }

@@ -52,7 +52,11 @@ impl Account {
     pub(super) fn next_deadline(&self, now: &Now) -> Option<Boot> {
         let unsaved = match &self.errand {
             Errand::Unsaved { retry_at, .. } => Some(*retry_at),
-            Errand::None | Errand::Intending { .. } | Errand::Asking { .. } | Errand::Saving { .. } => None,
+            Errand::None
+            | Errand::Keying { .. }
+            | Errand::Intending { .. }
+            | Errand::Asking { .. }
+            | Errand::Saving { .. } => None,
         };
         let is_reading = matches!(self.server, Server::Reading { .. });
         let planned = if is_reading { None } else { self.plan(now).map(|planned| planned.at) };

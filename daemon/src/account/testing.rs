@@ -127,6 +127,7 @@ pub(super) fn line(effect: &Effect, now: &Now) -> String {
         Effect::ReplyDone { waiter, expires_at } => format!("done w{}, {}", waiter.0, expires(*expires_at, now)),
         Effect::Deny { waiter, denied } => format!("deny w{} {}", waiter.0, denial(denied, now)),
         Effect::Discover { .. } => "discover".into(),
+        Effect::MakeKey { .. } => "make a key".into(),
         Effect::Ask { exchange, timeout, .. } => format!("ask {} within {timeout:?}", exchanged(exchange)),
         Effect::Save { change, .. } => format!("save {}", changed(change)),
         Effect::Listen { request, redirect, path } => format!("listen r{} {} /{path}", request.0, redirect.host),
@@ -169,7 +170,14 @@ fn exchanged(exchange: &Exchange) -> String {
             let proved = proof_key.as_ref().map_or("", |_| ", proved");
             format!("refresh {}{}{proved}", unseal(token), keyed(key))
         }
-        Exchange::ClientCredentials { key } => format!("client credentials{}", keyed(key)),
+        Exchange::ClientCredentials { key, proof_key } => {
+            let proved = match proof_key {
+                None => "",
+                Some(ProofKey::Stored(_)) => ", proved",
+                Some(ProofKey::New(_)) => ", proved by the new key",
+            };
+            format!("client credentials{}{proved}", keyed(key))
+        }
         Exchange::TokenExchange { subject, key, proof_key } => {
             let proved = proof_key.as_ref().map_or("", |_| ", proved");
             format!("exchange of {}{}{proved}", shown(subject), keyed(key))

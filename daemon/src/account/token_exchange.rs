@@ -81,8 +81,7 @@ impl Account {
             return self.exchange_refused(&key, Denied::Misconfigured(why), turn);
         }
         let what = What::TokenExchange { subject, key };
-        let attempt =
-            Attempt { what, definition, sent: *turn.now, lost_before: 0, intended: false, another_proof: false };
+        let attempt = Attempt::first(what, definition, turn.now);
         self.ask(attempt, turn);
     }
 

@@ -217,6 +217,7 @@ impl<'a> Week<'a> {
             Effect::Discover { ticket, .. } => {
                 Some(Input::Discovered { ticket, result: Ok(Arc::new(testing::metadata())) })
             }
+            Effect::MakeKey { ticket } => Some(Input::KeyMade { ticket, key: testing::proof_key() }),
             Effect::Ask { ticket, exchange, .. } => Some(Input::Answered { ticket, answer: self.answer(&exchange) }),
             Effect::Save { ticket, change } => Some(Input::Saved { ticket, sealed: sealed_by(&change) }),
             Effect::Report { .. }

@@ -5,8 +5,9 @@ use tokenkeeper_config::AccountName;
 use super::errands::Asked;
 use super::handle::{Outcome, RequestState};
 use super::notify::Note;
+use super::random;
 use super::task::Keeper;
-use crate::account::{Effect, Progress, RequestId, RevocationId, UserCode};
+use crate::account::{Effect, Input, Progress, RequestId, RevocationId, UserCode};
 
 impl Keeper {
     pub(super) fn carry_out(&mut self, name: &AccountName, effect: Effect) {
@@ -16,6 +17,9 @@ impl Keeper {
             Effect::ReplyDone { waiter, expires_at } => self.waiters.done(waiter, expires_at),
             Effect::Deny { waiter, denied } => self.waiters.deny(waiter, denied),
             Effect::Discover { ticket, definition } => self.errands.discover(who, ticket, definition),
+            Effect::MakeKey { ticket } => {
+                self.errands.hear(who.account, Input::KeyMade { ticket, key: random::proof_key() });
+            }
             Effect::Ask { ticket, definition, metadata, exchange, timeout } => {
                 self.errands.ask(who, ticket, Asked { definition, metadata, exchange, timeout });
             }

@@ -15,7 +15,7 @@ use super::listener::Listener;
 use super::random;
 use super::servers::Servers;
 use super::task::Report;
-use crate::account::{Change, Exchange, Input, Page, RequestId, Ticket, TokenKey};
+use crate::account::{Change, Exchange, Input, Page, ProofKey, RequestId, Ticket, TokenKey};
 use crate::http::Http;
 use crate::oauth::answer::{self, AnswerContext, Kind};
 use crate::oauth::device::{self, Polled};
@@ -48,7 +48,7 @@ pub(super) struct Errander {
 }
 
 impl Errands {
-    fn hear(&self, account: AccountName, input: Input) {
+    pub(super) fn hear(&self, account: AccountName, input: Input) {
         // The keeper outlives its errands, except when the process ends.
         let _ = self.reports.send(Report::Heard { account, input });
     }
@@ -90,13 +90,15 @@ impl Errands {
             Exchange::Code { proof_key, .. } | Exchange::DeviceCode { proof_key, .. } => {
                 proof_key.as_ref().map(signing_key).transpose()?
             }
+            Exchange::ClientCredentials { proof_key: Some(ProofKey::New(key)), .. } => Some(signing_key(key)?),
             Exchange::Refresh { proof_key: Some(thumbprint), .. }
-            | Exchange::TokenExchange { proof_key: Some(thumbprint), .. } => {
+            | Exchange::TokenExchange { proof_key: Some(thumbprint), .. }
+            | Exchange::ClientCredentials { proof_key: Some(ProofKey::Stored(thumbprint)), .. } => {
                 Some(self.proof_key(who, thumbprint).await?)
             }
             Exchange::Refresh { proof_key: None, .. }
             | Exchange::TokenExchange { proof_key: None, .. }
-            | Exchange::ClientCredentials { .. }
+            | Exchange::ClientCredentials { proof_key: None, .. }
             | Exchange::DeviceAuthorization { .. }
             | Exchange::Push { .. } => None,
         };
@@ -122,7 +124,7 @@ impl Errands {
                 token_request::exchange(&client, subject, asked_for(key))
             }
             (Exchange::Refresh { key, .. }, Some(token)) => token_request::refresh(&client, token, asked_for(key)),
-            (Exchange::Refresh { key, .. } | Exchange::ClientCredentials { key }, _) => {
+            (Exchange::Refresh { key, .. } | Exchange::ClientCredentials { key, .. }, _) => {
                 token_request::client_credentials(&client, asked_for(key))
             }
             (Exchange::Push { parameters }, _) => par::request(&client, parameters),

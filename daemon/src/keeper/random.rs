@@ -19,6 +19,11 @@ pub(super) fn entropy() -> Entropy {
     Entropy { state: token(), nonce: token(), verifier: token(), proof_key: new_proof_key(), path: id() }
 }
 
+/// What a client's tokens will be bound to.
+pub(super) fn proof_key() -> Secret {
+    new_proof_key()
+}
+
 /// An id that was never used before: 128 bit.
 pub(super) fn id() -> String {
     URL_SAFE_NO_PAD.encode(bytes::<16>())

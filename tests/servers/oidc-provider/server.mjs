@@ -31,6 +31,12 @@ async function confidential() {
   const keys = {};
   const clients = [
     { client_id: 'robot-basic', token_endpoint_auth_method: 'client_secret_basic', client_secret: 'a:b %+/c' },
+    {
+      client_id: 'robot-bound',
+      token_endpoint_auth_method: 'client_secret_basic',
+      client_secret: 'a:b %+/c',
+      dpop_bound_access_tokens: true, // no token without a proof
+    },
   ];
   for (const alg of signs) {
     const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });

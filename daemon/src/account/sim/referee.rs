@@ -153,6 +153,7 @@ impl Referee {
             }
             Effect::Notify(Notice::Attention { .. } | Notice::LoginEndsSoon { .. } | Notice::Unsaved { .. })
             | Effect::Discover { .. }
+            | Effect::MakeKey { .. }
             | Effect::Save { .. }
             | Effect::Listen { .. }
             | Effect::Show { page: Page::Failed { .. }, .. }

@@ -24,6 +24,7 @@ pub(super) fn named(input: &Input) -> String {
         Input::Listening { request, .. } => format!("Listening r{}", request.0),
         Input::ListenFailed { request, .. } => format!("ListenFailed r{}", request.0),
         Input::Redirected { request, .. } => format!("Redirected r{}", request.0),
+        Input::KeyMade { .. } => "KeyMade".into(),
         Input::Discovered { result, .. } => format!("Discovered {}", result.is_ok()),
         Input::Answered { answer, .. } => {
             let token = answer.refresh_token.as_ref().map(testing::shown);

@@ -234,6 +234,10 @@ impl World {
                 };
                 self.later_input(wait, Input::Discovered { ticket, result });
             }
+            Effect::MakeKey { ticket } => {
+                let wait = self.rng.millis(1, 20);
+                self.later_input(wait, Input::KeyMade { ticket, key: crate::oauth::testing::proof_key() });
+            }
             Effect::Ask { ticket, exchange, timeout, .. } => self.send(ticket, exchange, timeout),
             Effect::Save { ticket, change } => {
                 let wait = self.rng.millis(1, 60);
