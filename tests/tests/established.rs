@@ -2,13 +2,16 @@
 //! Node world, certified by the OpenID Foundation. Ours are caught at the server on their way from the real keeper;
 //! theirs are made from the random values that ours carried. Where ours differ on purpose, `DELIBERATE` says why.
 
+#[path = "established/proved.rs"]
+mod proved;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
-use tokenkeeper::{LoginOptions, ProofOptions, TokenOptions};
-use tokenkeeper_tests::idp::{Asked, Client, ClientAuth, Dpop, Event, Idp, Ledger, Settings};
+use tokenkeeper::{LoginOptions, TokenOptions};
+use tokenkeeper_tests::idp::{Client, ClientAuth, Event, Idp, Ledger, Settings};
 use tokenkeeper_tests::openid_client::{Oracle, Seen};
 use tokenkeeper_tests::world::{PATIENCE, World, account_as, part_of};
 use tokenkeeper_tests::{person, programs};
@@ -54,7 +57,6 @@ enum Field {
 
 const SECRET: &str = "a:b%+ü/c d&=?";
 const AUDIENCE: &str = "https://api.acme.example";
-const RESOURCE: &str = "https://api.acme.example/mail?page=2";
 
 #[tokio::test]
 async fn a_public_client_asks_as_openid_client_does() {
@@ -181,77 +183,6 @@ async fn a_client_signs_who_it_is_as_openid_client_does() {
     let verified = theirs.pop().expect("two answers");
     assert_eq!(verified["claims"], part_of(assertion, 1), "the signature holds");
     compare(&[("robot", Seen::of(&asked))], &theirs, "robot");
-}
-
-/// Every token is bound to a key: the request is pushed, and code, refresh and the program's own request carry a proof,
-/// with the nonce that the server told.
-#[tokio::test]
-async fn requests_are_pushed_and_proved_as_openid_client_does() {
-    let Some(oracle) = Oracle::find() else { return };
-    let settings = Settings { require_par: true, dpop: Dpop::NonceAlways, ..Settings::default() };
-    let idp = Idp::start(settings).await;
-    let world = World::with(&account_as("work", &idp, "client_id = \"desktop\"\ndpop = \"on\"\n")).await;
-    let page = world.sign_in("work").await;
-    let account = world.account("work").await;
-    account.refresh().await.expect("the server grants");
-    let token = account.token(TokenOptions::new()).await.expect("refreshed");
-    let wanted = ProofOptions::new().token(&token).nonce("told-by-the-api");
-    let proof = account.sign_proof("GET", RESOURCE, wanted).await.expect("a proof");
-
-    let pushed = idp.asked("/oauth/par").swap_remove(0);
-    let tokens = idp.asked("/oauth/token");
-    let [unheard, code, refresh] = tokens.as_slice() else { panic!("three requests: {tokens:?}") };
-    let address = Url::parse(RESOURCE).expect("an address");
-    let authorization = format!("DPoP {}", token.as_str());
-    let resource = [("authorization", Some(authorization.as_str())), ("dpop", Some(proof.as_str()))];
-    let ours = [
-        ("pushed", Seen::of(&pushed)),
-        ("proved code", Seen::of(unheard)),
-        ("proved code", Seen::of(code)),
-        ("proved refresh", Seen::of(refresh)),
-        ("resource", Seen::address(&address, &resource)),
-    ];
-
-    let nonce = |asked: &Asked| part_of(asked.header("dpop").expect("a proof"), 1)["nonce"].clone();
-    let client = json!({"id": "desktop", "auth": ClientAuth::None, "dpop": true});
-    let made = [
-        json!({"call": "challenge", "verifier": code.field("code_verifier")}),
-        json!({"call": "thumbprint", "jwk": part_of(code.header("dpop").expect("a proof"), 0)["jwk"]}),
-    ];
-    let made = oracle.ask(&idp, &client, &made).await;
-    let given = ["redirect_uri", "scope", "state", "nonce"];
-    let mut sent: Vec<_> = given.iter().map(|name| json!([name, pushed.field(name)])).collect();
-    sent.push(json!(["code_challenge", made[0]["challenge"]]));
-    sent.push(json!(["code_challenge_method", "S256"]));
-    sent.push(json!(["dpop_jkt", made[1]["thumbprint"]]));
-    let redeemed = |nonce: Value| {
-        json!({
-            "call": "code", "redirected": page.address, "verifier": code.field("code_verifier"),
-            "state": pushed.field("state"), "nonce": pushed.field("nonce"), "params": [], "nonce_wanted": nonce,
-        })
-    };
-    let calls = [
-        json!({"call": "pushed", "params": sent}),
-        redeemed(Value::Null),
-        redeemed(nonce(code)),
-        json!({
-            "call": "refresh", "refresh_token": refresh.field("refresh_token"), "params": [],
-            "nonce_wanted": nonce(refresh),
-        }),
-        json!({
-            "call": "resource", "token": token.as_str(), "method": "GET", "url": RESOURCE,
-            "nonce_wanted": "told-by-the-api",
-        }),
-    ];
-    compare(&ours, &oracle.ask(&idp, &client, &calls).await, "bound");
-    let jwts: Vec<_> =
-        tokens.iter().map(|asked| asked.header("dpop").expect("a proof")).chain([proof.as_str()]).collect();
-    let calls: Vec<_> = jwts.iter().map(|jwt| json!({"call": "verify", "jwt": jwt})).collect();
-    for (jwt, verified) in jwts.iter().zip(oracle.ask(&idp, &client, &calls).await) {
-        assert_eq!(verified["claims"], part_of(jwt, 1), "the signature holds, by the key in the header");
-    }
-    assert_eq!(part_of(jwts[0], 1)["htu"], format!("{}/oauth/token", idp.base()), "the whole address");
-    assert_eq!(part_of(&proof, 1)["htu"], "https://api.acme.example/mail", "without a query");
 }
 
 fn client(auth: ClientAuth) -> Value {

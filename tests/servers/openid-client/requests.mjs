@@ -50,9 +50,11 @@ const made = {
     ),
   refresh: ({ refresh_token, params }) =>
     openid.refreshTokenGrant(config, refresh_token, new URLSearchParams(params), bound),
-  client_credentials: ({ params }) => openid.clientCredentialsGrant(config, new URLSearchParams(params)),
+  client_credentials: ({ params }) => openid.clientCredentialsGrant(config, new URLSearchParams(params), bound),
+  exchange: ({ params }) =>
+    openid.genericGrantRequest(config, 'urn:ietf:params:oauth:grant-type:token-exchange', new URLSearchParams(params), bound),
   device: ({ params }) => openid.initiateDeviceAuthorization(config, new URLSearchParams(params)),
-  device_poll: ({ device }) => openid.pollDeviceAuthorizationGrant(config, device),
+  device_poll: ({ device }) => openid.pollDeviceAuthorizationGrant(config, device, undefined, bound),
   pushed: ({ params }) => openid.buildAuthorizationUrlWithPAR(config, new URLSearchParams(params), bound),
   revoke: ({ token, params }) => openid.tokenRevocation(config, token, new URLSearchParams(params)),
   // What jose says of a signed statement of ours, with the client's key or the one in its own header.
