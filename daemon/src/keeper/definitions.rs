@@ -12,7 +12,7 @@ use tokenkeeper_config::{AccountName, Config, Loaded, Places, Value};
 use super::entry::{Defined, Entry};
 use super::handle::Reply;
 use super::random;
-use super::task::Keeper;
+use super::task::{Keeper, Report};
 use super::waiters::Waiting;
 use crate::account::{Denied, Input};
 
@@ -174,9 +174,8 @@ impl Keeper {
         let (logged_out, done) = tokio::sync::oneshot::channel();
         let waiter = self.waiters.add(Waiting::Logout(logged_out));
         self.step(name, Input::LogoutWanted { waiter });
-        let errands = self.errands.clone();
         let name = name.clone();
-        tokio::spawn(async move {
+        self.errands.run(async move |errands| {
             let result = match done.await {
                 Ok(Ok(())) => {
                     errands.unregister(&name).await;
@@ -187,7 +186,7 @@ impl Keeper {
                 Err(_) => Err(Denied::ShuttingDown),
             };
             // The reply comes after the definition is out of force, so that a second look finds no account.
-            let _ = errands.reports.send(super::task::Report::Removed { result, reply });
+            Report::Removed { result, reply }
         });
     }
 

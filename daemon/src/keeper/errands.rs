@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokenkeeper_config::{AccountName, Definition};
 use tokio::sync::{mpsc, oneshot};
 use url::Url;
@@ -48,25 +49,31 @@ pub(super) struct Errander {
 }
 
 impl Errands {
-    pub(super) fn hear(&self, account: AccountName, input: Input) {
+    /// Sends somebody on an errand; what comes of it is reported.
+    pub(super) fn run<F>(&self, errand: impl FnOnce(Self) -> F)
+    where
+        F: Future<Output = Report> + Send + 'static,
+    {
+        let reports = self.reports.clone();
         // The keeper outlives its errands, except when the process ends.
-        let _ = self.reports.send(Report::Heard { account, input });
+        tokio::spawn(errand(self.clone()).map(move |report| drop(reports.send(report))));
+    }
+
+    pub(super) fn hear(&self, account: AccountName, input: Input) {
+        let _ = self.reports.send(heard(account, input));
     }
 
     pub(super) fn discover(&self, who: Errander, ticket: Ticket, definition: Arc<Definition>) {
-        let errands = self.clone();
-        tokio::spawn(async move {
+        self.run(async move |errands| {
             let _turn = errands.crowd.turn(&host_of(definition.issuer.as_deref())).await;
             // In a box of its own, as below: while thousands wait for their turn, each is small.
             let found = Box::pin(crate::discover::discover(&errands.http, &definition)).await;
-            let result = found.map(Arc::new);
-            errands.hear(who.account, Input::Discovered { ticket, result });
+            heard(who.account, Input::Discovered { ticket, result: found.map(Arc::new) })
         });
     }
 
     pub(super) fn ask(&self, who: Errander, ticket: Ticket, request: Asked) {
-        let errands = self.clone();
-        tokio::spawn(async move {
+        self.run(async move |errands| {
             let endpoint = request.metadata.token_endpoint.as_ref().map(Url::as_str);
             let _turn = errands.crowd.turn(&host_of(endpoint)).await;
             // Nothing is opened before it can be sent.
@@ -74,7 +81,7 @@ impl Errands {
                 Ok(input) => input,
                 Err(why) => Input::Unopenable { ticket, why },
             };
-            errands.hear(who.account, input);
+            heard(who.account, input)
         });
     }
 
@@ -245,8 +252,7 @@ impl Errands {
         metadata: Arc<Metadata>,
         token: Arc<Secret>,
     ) {
-        let errands = self.clone();
-        tokio::spawn(async move {
+        self.run(async move |errands| {
             let left = async {
                 let credentials = errands.credentials(&who.account, &definition, &metadata).await.ok()?;
                 let request = introspect::request(&credentials.client(&definition, &metadata), &token).ok()?;
@@ -254,7 +260,7 @@ impl Errands {
                 introspect::read(&sent, errands.clock.now().wall)
             };
             let left = left.await;
-            errands.hear(who.account, Input::Introspected { ticket, left });
+            heard(who.account, Input::Introspected { ticket, left })
         });
     }
 
@@ -283,6 +289,10 @@ impl Errands {
             tokio::join!(listener.serve(callback, shown), heard);
         });
     }
+}
+
+fn heard(account: AccountName, input: Input) -> Report {
+    Report::Heard { account, input }
 }
 
 /// Who is asked, for the crowd.

@@ -118,11 +118,10 @@ impl Keeper {
         asker: Asker,
     ) {
         self.registering.insert(name.clone());
-        let errands = self.errands.clone();
         let draft = Draft::new(name.clone(), definition, self.definitions.places.clone());
-        tokio::spawn(async move {
+        self.errands.run(async move |errands| {
             let result = errands.register(draft, token).await;
-            let _ = errands.reports.send(Report::Registered(Box::new(Registration { name, result, asker })));
+            Report::Registered(Box::new(Registration { name, result, asker }))
         });
     }
 

@@ -24,12 +24,12 @@ pub(super) enum Revoked {
 impl Keeper {
     /// The vault is open: whatever was left when it was last shut.
     pub(super) fn read_revocations(&self) {
-        let errands = self.errands.clone();
-        tokio::spawn(async move {
-            match errands.vault.unrevoked().await {
-                Ok(ids) => drop(errands.reports.send(Report::Unrevoked(ids))),
-                Err(error) => tracing::warn!("could not read which logins are still to be revoked: {error}"),
-            }
+        self.errands.run(async |errands| {
+            let left = errands.vault.unrevoked().await;
+            Report::Unrevoked(left.unwrap_or_else(|error| {
+                tracing::warn!("could not read which logins are still to be revoked: {error}");
+                Vec::new()
+            }))
         });
     }
 
@@ -51,14 +51,11 @@ impl Keeper {
         }
         let now = self.now();
         for deed in self.revocations.due(&now) {
-            let errands = self.errands.clone();
             match deed {
-                Deed::Tell(id) => {
-                    tokio::spawn(async move {
-                        let result = errands.revoke(&id).await;
-                        let _ = errands.reports.send(Report::Revoked { id, result });
-                    });
-                }
+                Deed::Tell(id) => self.errands.run(async move |errands| {
+                    let result = errands.revoke(&id).await;
+                    Report::Revoked { id, result }
+                }),
                 Deed::GiveUp(id) => {
                     let why = "it could not be told for a week that the login is to be revoked; it is forgotten here";
                     self.revoked(id, Revoked::Settled(format!("the server is asked no more: {why}")));

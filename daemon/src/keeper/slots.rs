@@ -35,10 +35,9 @@ impl Keeper {
     }
 
     pub(super) fn enrol(&self, request: RequestId, kind: SlotKind, opener: Opener) {
-        let errands = self.errands.clone();
-        tokio::spawn(async move {
+        self.errands.run(async move |errands| {
             let result = errands.vault.add_slot(kind, opener).await.map(drop).map_err(slot_denied);
-            errands.ended(request, result).await;
+            errands.ended(request, result).await
         });
     }
 
@@ -68,10 +67,9 @@ impl Keeper {
     }
 
     pub(super) fn rekey(&self, request: RequestId, opener: Opener) {
-        let errands = self.errands.clone();
-        tokio::spawn(async move {
+        self.errands.run(async move |errands| {
             let result = errands.vault.rekey(opener).await.map_err(slot_denied);
-            errands.ended(request, result).await;
+            errands.ended(request, result).await
         });
     }
 
@@ -84,23 +82,21 @@ impl Keeper {
     }
 
     pub(super) fn keep_secret(&mut self, request: RequestId, account: AccountName, secret: Secret) {
-        let errands = self.errands.clone();
-        tokio::spawn(async move {
+        self.errands.run(async move |errands| {
             let kept = errands.vault.set_client_secret(&account, secret).await;
             let result = kept.map_err(|e| Denied::Failed(e.to_string()));
             if result.is_ok() {
                 let _ = errands.reports.send(Report::SecretChanged { account });
             }
-            errands.ended(request, result).await;
+            errands.ended(request, result).await
         });
     }
 }
 
 impl Errands {
     /// Whoever hears that the request has ended finds the slots as they are then.
-    async fn ended(&self, request: RequestId, result: Result<(), Denied>) {
-        let slots = self.vault.slots().await;
-        let _ = self.reports.send(Report::Vault(VaultReport::Ended { request, result, slots }));
+    async fn ended(&self, request: RequestId, result: Result<(), Denied>) -> Report {
+        Report::Vault(VaultReport::Ended { request, result, slots: self.vault.slots().await })
     }
 }
 

@@ -126,7 +126,7 @@ pub fn start(places: Places, bus: zbus::Connection, hardening: BTreeMap<String, 
             keeper.gate.slots = keeper.errands.vault.slots().await;
             keeper.try_to_open(None, Opener::default());
         } else {
-            keeper.is_ready();
+            keeper.tell_ready();
         }
         keeper.publish();
         keeper.run(ears).await

@@ -307,7 +307,7 @@ impl Keeper {
         }
     }
 
-    pub(super) fn is_ready(&mut self) {
+    pub(super) fn tell_ready(&mut self) {
         if let Some(ready) = self.ready.take() {
             let _ = ready.send(());
         }

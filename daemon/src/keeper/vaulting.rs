@@ -100,7 +100,7 @@ impl Keeper {
             VaultReport::NotLoaded { why } => {
                 tracing::error!("could not read the vault: {why}");
                 self.tell_unlocked();
-                self.is_ready();
+                self.tell_ready();
                 self.go_on();
             }
             VaultReport::Locked => self.locked(),
@@ -140,10 +140,8 @@ impl Keeper {
 
     /// Tries the slots that need nobody, or those that `opener` brings something for.
     pub(super) fn try_to_open(&self, request: Option<RequestId>, opener: Opener) {
-        let errands = self.errands.clone();
-        tokio::spawn(async move {
-            let result = errands.vault.unlock(opener).await;
-            let _ = errands.reports.send(Report::Vault(VaultReport::Tried { request, result }));
+        self.errands.run(async move |errands| {
+            Report::Vault(VaultReport::Tried { request, result: errands.vault.unlock(opener).await })
         });
     }
 
@@ -167,7 +165,7 @@ impl Keeper {
     fn not_opened(&mut self, request: Option<RequestId>, error: UnlockError) {
         self.look_at_slots();
         let Some(id) = request else {
-            self.is_ready();
+            self.tell_ready();
             return tracing::info!("the vault stays locked: {error}");
         };
         // Without a passphrase yet, a vault that has such a slot goes on waiting for one.
@@ -181,14 +179,12 @@ impl Keeper {
     pub(super) fn load(&mut self, names: Vec<AccountName>) {
         let wanted = names.into_iter().filter_map(|name| self.errander(&name)).map(|who| (who.account, who.binding));
         let wanted: Vec<_> = wanted.collect();
-        let errands = self.errands.clone();
         self.loads += 1;
-        tokio::spawn(async move {
-            let report = match errands.vault.load(wanted).await {
+        self.errands.run(async move |errands| {
+            Report::Vault(match errands.vault.load(wanted).await {
                 Ok(accounts) => VaultReport::Loaded { accounts },
                 Err(error) => VaultReport::NotLoaded { why: error.to_string() },
-            };
-            let _ = errands.reports.send(Report::Vault(report));
+            })
         });
     }
 
@@ -211,7 +207,7 @@ impl Keeper {
         }
         self.publish();
         self.tell_unlocked();
-        self.is_ready();
+        self.tell_ready();
     }
 
     /// A person said so: it stays locked, whatever the screen does.
@@ -273,10 +269,9 @@ impl Keeper {
     }
 
     fn close(&self) {
-        let errands = self.errands.clone();
-        tokio::spawn(async move {
+        self.errands.run(async |errands| {
             errands.vault.lock().await;
-            let _ = errands.reports.send(Report::Vault(VaultReport::Locked));
+            Report::Vault(VaultReport::Locked)
         });
     }
 
@@ -301,10 +296,7 @@ impl Keeper {
 
     /// Publishes the slots as the vault has them now.
     pub(super) fn look_at_slots(&self) {
-        let errands = self.errands.clone();
-        tokio::spawn(async move {
-            let _ = errands.reports.send(Report::Vault(VaultReport::Slots(errands.vault.slots().await)));
-        });
+        self.errands.run(async |errands| Report::Vault(VaultReport::Slots(errands.vault.slots().await)));
     }
 
     pub(super) fn has_slot(&self, kind: SlotKind) -> bool {
