@@ -208,7 +208,7 @@ fn delete(file: &Path) -> Result<(), Denied> {
 
 /// Writes a file so that after a crash it is the old one or the new one, whole: temporary file, sync, rename, sync of
 /// the directory.
-pub(super) fn write_durably(file: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_durably(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = file.parent().ok_or_else(|| io::Error::other("a file has a directory"))?;
     std::fs::create_dir_all(dir)?;
     let temporary = file.with_extension("toml.new");

@@ -27,7 +27,7 @@ impl Keeper {
             Effect::Introspect { ticket, definition, metadata, token } => {
                 self.errands.introspect(who, ticket, definition, metadata, token);
             }
-            Effect::Revoke { at } => self.are_unrevoked(vec![RevocationId { account: name.clone(), at }]),
+            Effect::Revoke { at } => self.add_revocations(vec![RevocationId { account: name.clone(), at }]),
             Effect::Listen { request, redirect, path } => {
                 self.errands.listen(name.clone(), request, redirect, path);
             }

@@ -7,10 +7,10 @@ use crate::secret::Secret;
 use crate::vault::Opener;
 
 impl Keeper {
-    /// What a person typed or pasted for a request.
+    /// Several values are taken one by one: the first that does not fit ends it.
     pub(super) fn input(&mut self, request: RequestId, values: Vec<(String, Secret)>) -> Result<(), Denied> {
         for (key, value) in values {
-            let open = self.requests.find(request).ok_or_else(ended)?;
+            let open = self.requests.find(request).ok_or(Denied::Cancelled)?;
             if !open.wants(&key) {
                 return Err(Denied::InvalidArgs(format!("this request does not want `{}`", plain(&key))));
             }
@@ -39,10 +39,6 @@ impl Keeper {
         }
         Ok(())
     }
-}
-
-fn ended() -> Denied {
-    Denied::Cancelled
 }
 
 /// A key as it may be said in an error: short and printable.

@@ -15,13 +15,14 @@ use super::errands::Errands;
 use super::handle::{Begun, Outcome, Reply, RequestState};
 use super::random;
 use super::requests::Kind;
+use super::slots::vault_denied;
 use super::task::{Keeper, Report};
 use crate::account::{Denied, DiscoveryFailed, RequestId};
 use crate::discover;
 use crate::oauth::Metadata;
 use crate::oauth::registration::{self, InitialToken, Management, NotRegistered, Registered, Wish};
 use crate::secret::Secret;
-use crate::vault::{self, Refused};
+use crate::vault;
 
 /// An account with a client that was registered for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,8 +83,7 @@ impl Keeper {
             Ok(name) => name,
             Err(denied) => return drop(reply.send(Err(denied))),
         };
-        let expires = self.patience();
-        let begun = self.requests.open(Kind::Registration { definition }, vec!["initial_access_token"], Some(expires));
+        let begun = self.open_request(Kind::Registration { definition }, vec!["initial_access_token"]);
         let _ = reply.send(Ok((name, begun)));
     }
 
@@ -257,11 +257,7 @@ impl Errands {
         if let Some(management) = spare {
             self.end(name, &management).await;
         }
-        Err(match refused {
-            Refused::Locked => Denied::Locked,
-            Refused::NoVault => Denied::NoVault,
-            other => Denied::Failed(other.to_string()),
-        })
+        Err(vault_denied(&refused))
     }
 
     /// Ends the registration of an account that goes. It is a courtesy: what is left at the server is of no use to anybody.

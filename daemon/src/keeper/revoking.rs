@@ -33,7 +33,8 @@ impl Keeper {
         });
     }
 
-    pub(super) fn are_unrevoked(&mut self, ids: Vec<RevocationId>) {
+    /// Puts them into the queue.
+    pub(super) fn add_revocations(&mut self, ids: Vec<RevocationId>) {
         if self.gate.denial().is_some() {
             // They are read again when it is opened.
             return;

@@ -25,8 +25,7 @@ impl Keeper {
         }
         let wants = if slot == SlotKind::Passphrase { vec!["new_passphrase"] } else { Vec::new() };
         let waits = !wants.is_empty();
-        let expires = self.patience();
-        let begun = self.requests.open(Kind::AddSlot(slot), wants, Some(expires));
+        let begun = self.open_request(Kind::AddSlot(slot), wants);
         let id = begun.id;
         let _ = reply.send(Ok(begun));
         if !waits {
@@ -57,8 +56,7 @@ impl Keeper {
         }
         let wants = if self.has_slot(SlotKind::Passphrase) { vec!["passphrase"] } else { Vec::new() };
         let waits = !wants.is_empty();
-        let expires = self.patience();
-        let begun = self.requests.open(Kind::Rekey, wants, Some(expires));
+        let begun = self.open_request(Kind::Rekey, wants);
         let id = begun.id;
         let _ = reply.send(Ok(begun));
         if !waits {
@@ -77,8 +75,7 @@ impl Keeper {
         if let Err(denied) = self.admit(&account) {
             return drop(reply.send(Err(denied)));
         }
-        let expires = self.patience();
-        let _ = reply.send(Ok(self.requests.open(Kind::Secret { account }, vec!["client_secret"], Some(expires))));
+        let _ = reply.send(Ok(self.open_request(Kind::Secret { account }, vec!["client_secret"])));
     }
 
     pub(super) fn keep_secret(&mut self, request: RequestId, account: AccountName, secret: Secret) {
@@ -108,9 +105,17 @@ fn slot_denied(error: SlotError) -> Denied {
         SlotError::WrongKey(_) => Denied::NotOpened(why),
         SlotError::NotSupported(_) => Denied::NotSupported(why),
         SlotError::NotAllowed(_) => Denied::InvalidArgs(why),
-        SlotError::Vault(Refused::Locked) => Denied::Locked,
-        SlotError::Vault(Refused::NoVault) => Denied::NoVault,
-        SlotError::Temporary(_) | SlotError::Permanent(_) | SlotError::Vault(_) => Denied::Failed(why),
+        SlotError::Vault(refused) => vault_denied(&refused),
+        SlotError::Temporary(_) | SlotError::Permanent(_) => Denied::Failed(why),
+    }
+}
+
+/// What the vault's own refusal is.
+pub(super) fn vault_denied(refused: &Refused) -> Denied {
+    match refused {
+        Refused::Locked => Denied::Locked,
+        Refused::NoVault => Denied::NoVault,
+        other => Denied::Failed(other.to_string()),
     }
 }
 

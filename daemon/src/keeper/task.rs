@@ -148,7 +148,7 @@ impl Keeper {
                 }
             }
             Report::Vault(report) => self.vault_did(report),
-            Report::Unrevoked(ids) => self.are_unrevoked(ids),
+            Report::Unrevoked(ids) => self.add_revocations(ids),
             Report::Revoked { id, result } => self.revoked(id, result),
             Report::Removed { result, reply } => self.removed(result, reply),
             Report::Registered(registration) => self.registered(*registration),

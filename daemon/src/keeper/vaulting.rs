@@ -128,8 +128,7 @@ impl Keeper {
             Position::Open | Position::Locked => {}
         }
         let wants = if self.has_slot(SlotKind::Passphrase) { vec!["passphrase"] } else { Vec::new() };
-        let expires = self.patience();
-        let begun = self.requests.open(Kind::Unlock, wants, Some(expires));
+        let begun = self.open_request(Kind::Unlock, wants);
         let id = begun.id;
         let _ = reply.send(Ok(begun));
         if matches!(self.gate.position, Position::Open) {
@@ -303,8 +302,10 @@ impl Keeper {
         self.gate.slots.iter().any(|slot| slot.kind == kind.as_str())
     }
 
-    pub(super) fn patience(&self) -> (crate::time::Boot, u64) {
+    /// Opens a request that waits for a person, but not for ever.
+    pub(super) fn open_request(&mut self, kind: Kind, wants: Vec<&'static str>) -> Begun {
         let now = self.now();
-        (now.boot.after(PATIENCE), now.wall.after(PATIENCE).unix())
+        let expires = (now.boot.after(PATIENCE), now.wall.after(PATIENCE).unix());
+        self.requests.open(kind, wants, Some(expires))
     }
 }
