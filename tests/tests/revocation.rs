@@ -37,7 +37,7 @@ async fn a_logout_without_the_server_is_told_after_a_kill() {
     world.account("work").await.logout().await.expect("it needs no server");
     let denied = world.token("work").await.expect_err("forgotten");
     assert_eq!(denied.name(), Some(ErrorName::LoginRequired));
-    world.keeper().says("not revoked at the server yet").await;
+    world.keeper().says("the server has not been told yet").await;
     assert!(revoked(&idp).is_empty());
 
     world.take_keeper().kill().await;
@@ -63,7 +63,7 @@ async fn a_server_that_cannot_now_is_asked_again() {
     idp.plan(Fault::token(Deed::error(503, "temporarily_unavailable")).at(Endpoint::Revoke).times(2));
     world.account("work").await.logout().await.expect("forgotten");
     hears_of(&idp, 0).await;
-    assert_eq!(world.keeper().log().matches("not revoked at the server yet").count(), 2);
+    assert_eq!(world.keeper().log().matches("the server has not been told yet").count(), 2);
 }
 
 /// S14: servers refuse to revoke for reasons of their own, and would again: the logout holds, and they are not asked more.
@@ -103,7 +103,7 @@ async fn a_new_login_meanwhile_is_not_disturbed() {
     let mut world = World::signed_in(&idp).await;
     at_revocation(&idp, Deed::Reset);
     world.account("work").await.logout().await.expect("it needs no server");
-    world.keeper().says("not revoked at the server yet").await;
+    world.keeper().says("the server has not been told yet").await;
     world.sign_in("work").await;
     world.account("work").await.logout().await.expect("it needs no server");
     world.sign_in("work").await;
@@ -136,7 +136,7 @@ async fn a_removed_account_is_still_revoked_as_the_client_it_was() {
     at_revocation(&idp, Deed::Reset);
     account.remove().await.expect("it needs no server");
     assert!(world.client().await.accounts().await.expect("the bus answers").is_empty());
-    world.keeper().says("not revoked at the server yet").await;
+    world.keeper().says("the server has not been told yet").await;
 
     world.take_keeper().kill().await;
     idp.clear_faults();
@@ -152,7 +152,7 @@ async fn unlocking_goes_on_with_what_was_left() {
     world.sign_in("work").await;
     at_revocation(&idp, Deed::Reset);
     world.account("work").await.logout().await.expect("it needs no server");
-    world.keeper().says("not revoked at the server yet").await;
+    world.keeper().says("the server has not been told yet").await;
     let keeper = world.client().await;
     keeper.vault().lock().await.expect("locked");
     idp.clear_faults();

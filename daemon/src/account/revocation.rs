@@ -1,5 +1,6 @@
 //! What is kept of a login that was forgotten here until its server has been told (RFC 7009): all that the request
-//! needs, since the definition may be gone by then. The secrets beside it are the vault's.
+//! needs, since the definition may be gone by then. The secrets beside it are the vault's. A client that was registered for
+//! an account that is gone is kept the same way, until it is deleted (RFC 7592).
 
 use serde::{Deserialize, Serialize};
 use tokenkeeper_config::{AccountName, AssertionAudience, ClientAuth, Definition};
@@ -34,13 +35,17 @@ pub struct Revocation {
     pub private_key_id: Option<String>,
     /// For whom its assertions are made, in the word of the configuration.
     pub assertion_audience: Option<String>,
+    /// Where the client's registration lies, if that is what has to end (RFC 7592 §2.3): then the token is its key, and
+    /// nothing but this counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registration: Option<String>,
 }
 
 /// A token that is to be revoked, and the client's secret as it was when the login was forgotten.
 pub struct Unrevoked {
     /// Whom to tell.
     pub revocation: Revocation,
-    /// The refresh token.
+    /// The refresh token, or the key of the registration.
     pub token: Secret,
     /// The secret that the vault had.
     pub client_secret: Option<Secret>,
@@ -67,7 +72,13 @@ impl Revocation {
             private_key_file: path(&definition.private_key_file),
             private_key_id: definition.private_key_id.clone(),
             assertion_audience: Some(definition.assertion_audience.word().to_owned()),
+            registration: None,
         })
+    }
+
+    /// Of a client that is to be deleted where it was registered.
+    pub fn of_registration(client_id: String, uri: &Url, at: i64) -> Self {
+        Self { at, client_id, registration: Some(uri.as_str().to_owned()), ..Self::default() }
     }
 
     /// The client, as a definition: the one of the account may be another by now, or gone.

@@ -17,10 +17,11 @@ use super::random;
 use super::requests::Kind;
 use super::slots::vault_denied;
 use super::task::{Keeper, Report};
-use crate::account::{Denied, DiscoveryFailed, RequestId};
+use crate::account::{Denied, DiscoveryFailed, RequestId, Revocation, Unrevoked};
 use crate::discover;
 use crate::oauth::Metadata;
 use crate::oauth::registration::{self, InitialToken, Management, NotRegistered, Registered, Wish};
+use crate::oauth::revoke::Told;
 use crate::secret::Secret;
 use crate::vault;
 
@@ -57,7 +58,7 @@ struct Done {
     definition: BTreeMap<String, Value>,
     enrolled: Enrolled,
     /// The client that was there before.
-    replaced: Option<Management>,
+    replaced: Option<vault::Registration>,
 }
 
 /// For one request.
@@ -132,7 +133,7 @@ impl Keeper {
         let answer = written.map(|done| {
             if let Some(replaced) = done.replaced {
                 let errands = self.errands.clone();
-                tokio::spawn(async move { errands.end(&name, &replaced).await });
+                tokio::spawn(async move { errands.end(&name, replaced).await });
             }
             done.enrolled
         });
@@ -165,7 +166,7 @@ impl Errands {
         let definition = draft.definition()?;
         let wish = Wish { redirect: &definition.redirect, scopes: &definition.scopes, token: token.as_ref() };
         let client = self.enrol_client(&endpoint, &metadata, &wish).await?;
-        let replaced = self.vault.registration(&draft.name).await.ok().flatten().and_then(|before| before.management);
+        let replaced = self.vault.registration(&draft.name).await.ok().flatten();
         draft.take_client(&client, &definition, endpoint.host_str().unwrap_or_default());
         let enrolled = Enrolled {
             account: draft.name.clone(),
@@ -255,31 +256,49 @@ impl Errands {
         let kept = vault::Registration { client_id, issuer, secret_expires_at, management };
         let Err(refused) = self.vault.set_registration(name, kept, secret).await else { return Ok(()) };
         if let Some(management) = spare {
-            self.end(name, &management).await;
+            let host = management.uri.host_str().unwrap_or_default();
+            match self.delete(&management).await {
+                Told::Revoked => {
+                    tracing::info!(account = %name, "{host} has deleted the client that it had registered")
+                }
+                Told::Refused(_) | Told::Later(_) => {
+                    tracing::warn!(account = %name, "the client that {host} registered stays there, unused");
+                }
+            }
         }
         Err(vault_denied(&refused))
     }
 
-    /// Ends the registration of an account that goes. It is a courtesy: what is left at the server is of no use to anybody.
+    /// Ends the registration of an account that goes.
     pub(super) async fn unregister(&self, name: &AccountName) {
         match self.vault.registration(name).await {
-            Ok(Some(vault::Registration { management: Some(management), .. })) => self.end(name, &management).await,
-            Ok(Some(kept)) => {
-                let (client, issuer) = (kept.client_id, kept.issuer);
-                tracing::warn!(account = %name, "the client {client} stays at {issuer}, which gave nothing to end it with");
-            }
+            Ok(Some(registration)) => self.end(name, registration).await,
             Ok(None) => {}
             Err(why) => tracing::warn!(account = %name, "a client that was registered for it may stay: {why}"),
         }
     }
 
-    async fn end(&self, name: &AccountName, management: &Management) {
-        let host = management.uri.host_str().unwrap_or_default();
-        let sent = self.http.send(registration::deletion(management), TIMEOUT).await;
-        match registration::read_deletion(&sent, host) {
-            Ok(()) => tracing::info!(account = %name, "{host} has deleted the client that it had registered"),
-            Err(why) => tracing::warn!(account = %name, "the client that {host} registered stays there, unused: {why}"),
+    /// As a logout: what it takes is durable, and the server is told as soon as it can be. It is a courtesy: what is left
+    /// there is of no use to anybody.
+    async fn end(&self, name: &AccountName, registration: vault::Registration) {
+        let vault::Registration { client_id, issuer, management, .. } = registration;
+        let Some(Management { uri, token }) = management else {
+            let why = "which gave nothing to end it with";
+            return tracing::warn!(account = %name, "the client {client_id} stays at {issuer}, {why}");
+        };
+        let revocation = Revocation::of_registration(client_id, &uri, self.clock.now().wall.0);
+        match self.vault.add_unrevoked(name, Unrevoked { revocation, token, client_secret: None }).await {
+            Ok(id) => drop(self.reports.send(Report::Unrevoked(vec![id]))),
+            Err(why) => {
+                tracing::warn!(account = %name, "the client that {issuer} registered stays there, unused: {why}")
+            }
         }
+    }
+
+    /// One try.
+    pub(super) async fn delete(&self, management: &Management) -> Told {
+        let sent = self.http.send(registration::deletion(management), TIMEOUT).await;
+        registration::read_deletion(&sent, self.clock.now().wall)
     }
 }
 

@@ -1,14 +1,18 @@
-//! Telling servers of logouts (RFC 7009): which and when is the queue's decision, the token is the vault's. Nobody waits for
+//! Telling servers of logouts (RFC 7009) and of clients that are not needed any more (RFC 7592): which and when is the queue's decision, the token is the vault's. Nobody waits for
 //! it, and it waits for nobody's account: that may be signed in again by now, or gone.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use url::Url;
+
 use super::errands::Errands;
 use super::task::{Keeper, Report};
 use crate::account::{Deed, RevocationId, Unrevoked};
 use crate::oauth::Metadata;
+use crate::oauth::registration::Management;
 use crate::oauth::revoke::{self, Told};
+use crate::secret::Secret;
 
 /// A server that takes longer is asked again.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -58,7 +62,7 @@ impl Keeper {
                     Report::Revoked { id, result }
                 }),
                 Deed::GiveUp(id) => {
-                    let why = "it could not be told for a week that the login is to be revoked; it is forgotten here";
+                    let why = "it could not be told for a week what is to end there; here it has ended";
                     self.revoked(id, Revoked::Settled(format!("the server is asked no more: {why}")));
                 }
             }
@@ -80,7 +84,7 @@ impl Keeper {
                 });
             }
             Revoked::Later { why, wait } => {
-                tracing::info!(account = %id.account, "not revoked at the server yet: {why}");
+                tracing::info!(account = %id.account, "the server has not been told yet: {why}");
                 let now = self.now();
                 self.revocations.put_off(&id, wait, &now);
             }
@@ -93,12 +97,15 @@ impl Errands {
     async fn revoke(&self, id: &RevocationId) -> Revoked {
         match self.vault.unrevoked_one(id).await {
             Ok(Some(unrevoked)) => self.tell(id, unrevoked).await,
-            Ok(None) => Revoked::Settled("the login was revoked before".to_owned()),
+            Ok(None) => Revoked::Settled("it was told before".to_owned()),
             Err(error) => Revoked::Later { why: error.to_string(), wait: None },
         }
     }
 
     async fn tell(&self, id: &RevocationId, unrevoked: Unrevoked) -> Revoked {
+        if let Some(uri) = &unrevoked.revocation.registration {
+            return self.end_registration(uri, unrevoked.token).await;
+        }
         let definition = unrevoked.revocation.client(&id.account);
         let metadata = match unrevoked.revocation.metadata(&definition) {
             Some(metadata) => metadata,
@@ -124,6 +131,22 @@ impl Errands {
                 Revoked::Settled(format!("{host} answered {status} and revoked nothing; the login is forgotten here"))
             }
             Told::Later(wait) => Revoked::Later { why: format!("{host} cannot be told now"), wait },
+        }
+    }
+}
+
+impl Errands {
+    /// One try to have a client deleted that was registered for an account that is gone.
+    async fn end_registration(&self, uri: &str, token: Secret) -> Revoked {
+        let Ok(uri) = uri.parse::<Url>() else { return Revoked::Settled(format!("`{uri}` is no address")) };
+        let management = Management { uri, token };
+        let host = management.uri.host_str().unwrap_or_default();
+        match self.delete(&management).await {
+            Told::Revoked => Revoked::Settled(format!("{host} has deleted the client that it had registered")),
+            Told::Refused(status) => {
+                Revoked::Settled(format!("{host} answered {status}: the client that it registered stays there, unused"))
+            }
+            Told::Later(wait) => Revoked::Later { why: format!("{host} cannot delete a client now"), wait },
         }
     }
 }

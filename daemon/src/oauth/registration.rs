@@ -12,9 +12,11 @@ use super::body::Body;
 use super::challenge;
 use super::json::Json;
 use super::metadata::check;
+use super::revoke::{self, Told};
 use super::text;
 use super::wire::{Fault, Metadata, Request, Response, Sent};
 use crate::secret::Secret;
+use crate::time::Wall;
 
 /// What is asked for.
 pub struct Wish<'a> {
@@ -173,16 +175,11 @@ pub fn read(sent: &Sent, host: &str, wish: &Wish<'_>) -> Result<Registered, NotR
 }
 
 /// Whether the registration is ended: deleted, or not there any more (RFC 7592 §2.3).
-///
-/// # Errors
-/// A sentence for people.
-pub fn read_deletion(sent: &Sent, host: &str) -> Result<(), String> {
-    match sent.as_ref().map(Response::status) {
-        Ok(StatusCode::NO_CONTENT | StatusCode::OK | StatusCode::ACCEPTED) => Ok(()),
+pub fn read_deletion(sent: &Sent, wall: Wall) -> Told {
+    match revoke::read(sent, wall) {
         // An unknown client and a revoked token are answered with 401, too.
-        Ok(StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::UNAUTHORIZED) => Ok(()),
-        Ok(status) => Err(format!("{host} answered with {}", status.as_u16())),
-        Err(Fault::NotSent { why, .. } | Fault::Lost { why } | Fault::Broken { why, .. }) => Err(why.clone()),
+        Told::Refused(401 | 404 | 410) => Told::Revoked,
+        told @ (Told::Revoked | Told::Refused(_) | Told::Later(_)) => told,
     }
 }
 

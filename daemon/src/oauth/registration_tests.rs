@@ -158,11 +158,18 @@ fn a_registration_is_ended_with_its_key() {
     assert_eq!((asked.method().as_str(), asked.uri().path()), ("DELETE", "/reg/c-1"));
     let bearer = &asked.headers()[header::AUTHORIZATION];
     assert!(bearer.is_sensitive() && bearer == "Bearer rat-1");
-    for (status, ended) in
-        [(204, true), (200, true), (404, true), (401, true), (403, false), (405, false), (503, false)]
-    {
-        assert_eq!(read_deletion(&Ok(response(status, "")), "as.example").is_ok(), ended, "{status}");
+    for (status, told) in [
+        (204, Told::Revoked),
+        (200, Told::Revoked),
+        (404, Told::Revoked),
+        (401, Told::Revoked),
+        (403, Told::Refused(403)),
+        (405, Told::Refused(405)),
+        (429, Told::Later(None)),
+        (503, Told::Later(None)),
+    ] {
+        assert_eq!(read_deletion(&Ok(response(status, "")), Wall(0)), told, "{status}");
     }
     let lost = Err(Fault::Lost { why: "as.example broke off".into() });
-    assert_eq!(read_deletion(&lost, "as.example"), Err("as.example broke off".to_owned()));
+    assert_eq!(read_deletion(&lost, Wall(0)), Told::Later(None));
 }

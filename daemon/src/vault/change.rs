@@ -147,9 +147,14 @@ fn revocations_row(sealer: &Sealer, owner: &Owner<'_>, present: &Present, new: &
     let waiting = parting.revocations.as_ref().and_then(|row| sealer.open_revocations(owner.account, row).ok());
     let mut waiting = waiting.unwrap_or_default();
     waiting.push(Unrevoked { revocation: new.clone(), token, client_secret: secret });
+    seal_unrevoked(sealer, owner.account, waiting)
+}
+
+/// As many of them, the latest, as may wait and fit into one record.
+pub(super) fn seal_unrevoked(sealer: &Sealer, account: &str, mut waiting: Vec<Unrevoked>) -> Option<Row> {
     waiting.drain(..waiting.len().saturating_sub(MOST_UNREVOKED));
     while !waiting.is_empty() {
-        if let Ok(row) = sealer.seal_revocations(owner.account, &waiting) {
+        if let Ok(row) = sealer.seal_revocations(account, &waiting) {
             return Some(row);
         }
         waiting.remove(0);

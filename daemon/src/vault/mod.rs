@@ -169,6 +169,15 @@ impl Vault {
         self.worker.call(move |store| store.set_client_secret(&account, &secret)).await?
     }
 
+    /// Keeps one more thing that a server has to be told to end; durable when this returns.
+    ///
+    /// # Errors
+    /// When the vault is shut or its disk fails.
+    pub async fn add_unrevoked(&self, account: &AccountName, new: Unrevoked) -> Result<RevocationId, Refused> {
+        let account = account.clone();
+        self.worker.call(move |store| store.add_unrevoked(&account, new)).await?
+    }
+
     /// Of which forgotten logins the servers have not been told.
     ///
     /// # Errors

@@ -1,9 +1,10 @@
 //! Tokens of forgotten logins of which their servers have not been told: they go in with the commit that forgets the
-//! login, and out when the server has heard, or nobody will tell it any more. No account can have them back.
+//! login, and out when the server has heard, or nobody will tell it any more. No account can have them back. Keys of clients
+//! that are to be deleted (RFC 7592) wait among them.
 
 use tokenkeeper_config::AccountName;
 
-use super::change::Parting;
+use super::change::{Parting, seal_unrevoked};
 use super::error::Refused;
 use super::seal::Kind;
 use super::store::Store;
@@ -37,6 +38,21 @@ impl Store {
     pub(super) fn unrevoked_one(&self, id: &RevocationId) -> Result<Option<Unrevoked>, Refused> {
         let all = self.unrevoked_of(&id.account)?;
         Ok(all.into_iter().find(|one| one.revocation.at == id.at))
+    }
+
+    /// One more, which no login leaves behind: durable when this returns. Gives its name.
+    pub(super) fn add_unrevoked(&mut self, account: &AccountName, mut new: Unrevoked) -> Result<RevocationId, Refused> {
+        let mut waiting = self.unrevoked_of(account)?;
+        while waiting.iter().any(|one| one.revocation.at == new.revocation.at) {
+            new.revocation.at += 1;
+        }
+        let id = RevocationId { account: account.clone(), at: new.revocation.at };
+        waiting.push(new);
+        let row = seal_unrevoked(self.sealer()?, account.as_str(), waiting);
+        let row = row.ok_or_else(|| Refused::Damaged(format!("what is to be ended of `{account}` does not fit")))?;
+        self.hurry();
+        self.write(&[(account.as_str(), Kind::Revocations, Some(&row))]).map_err(Refused::Disk)?;
+        Ok(id)
     }
 
     /// The server knows, or never will.

@@ -1,6 +1,7 @@
 //! The ordinary life of a vault: made, opened, written, shut, opened again.
 
 use super::*;
+use crate::account::Unrevoked;
 use crate::vault::{Refused, SlotError, UnlockError, Unopenable, VaultState};
 
 #[tokio::test]
@@ -138,6 +139,27 @@ async fn what_is_to_be_revoked_outlives_logins_secrets_and_the_account() {
     vault.revoked(&ids[1]).await.expect("deleted");
     let vault = world.again(vault).await;
     assert_eq!(vault.unrevoked().await.expect("read"), []);
+}
+
+#[tokio::test]
+async fn a_client_that_is_to_be_deleted_waits_beside_the_logins_of_its_account() {
+    let (world, vault) = World::with_vault().await;
+    put(&vault, grant(0, "rt-1")).await.expect("committed");
+    let noted = Revocation { at: 7, client_id: "cli".into(), ..Revocation::default() };
+    put(&vault, Change::Forget { generation: 1, revocation: Some(noted) }).await.expect("committed");
+    let uri = "https://as.example/reg/cli".parse().expect("an address");
+    let revocation = Revocation::of_registration("cli".into(), &uri, 7);
+    let unended = Unrevoked { revocation, token: Secret::copy_of(b"rat-1"), client_secret: None };
+    let id = vault.add_unrevoked(&work(), unended).await.expect("stored");
+    vault.remove(&work()).await.expect("removed");
+
+    let vault = world.again(vault).await;
+    assert_eq!(vault.unrevoked().await.expect("read").iter().map(|id| id.at).collect::<Vec<_>>(), [7, 8]);
+    let read = vault.unrevoked_one(&id).await.expect("read").expect("it is there");
+    assert_eq!(read.revocation.registration.as_deref(), Some("https://as.example/reg/cli"));
+    assert!(read.token.same_as(b"rat-1"));
+    vault.revoked(&id).await.expect("deleted");
+    assert_eq!(vault.unrevoked().await.expect("read").len(), 1, "the login waits on");
 }
 
 #[tokio::test]
