@@ -2,7 +2,7 @@
 
 use tokenkeeper_config::AccountName;
 
-use super::errands::Asked;
+use super::exchange::Asked;
 use super::handle::{Outcome, RequestState};
 use super::notify::Note;
 use super::random;

@@ -9,6 +9,7 @@ mod draft;
 mod effects;
 mod entry;
 mod errands;
+mod exchange;
 #[cfg(test)]
 pub(crate) mod fake;
 mod fd;
