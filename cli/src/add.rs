@@ -3,6 +3,7 @@
 mod draft;
 mod enrol;
 mod questions;
+mod setting;
 
 use tokenkeeper::wire::ErrorName;
 use tokenkeeper::{Error, Keeper, VaultState};

@@ -1,12 +1,13 @@
 //! A definition in the making: the keys of the configuration, as far as they are known.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use tokenkeeper::wire;
 use tokenkeeper_config::{AccountName, ClientSecret, Preset};
 use zbus::Variant;
 
+use super::setting;
 use crate::args::Add;
 use crate::fault::Fault;
 use crate::show::providers;
@@ -64,7 +65,7 @@ impl Draft {
         draft.set_several("audience", "audiences", &args.audiences);
         draft.set_several("resource", "resources", &args.resources);
         for setting in &args.settings {
-            let (key, value) = parsed(setting)?;
+            let (key, value) = setting::parsed(setting)?;
             draft.keys.insert(key, value);
         }
         Ok(draft)
@@ -173,7 +174,7 @@ impl Draft {
     /// The definition as AddAccount takes it.
     pub(super) fn definition(&self) -> tokenkeeper::Definition {
         let mut definition: tokenkeeper::Definition =
-            self.keys.iter().map(|(key, value)| (key.clone(), on_the_bus(value))).collect();
+            self.keys.iter().map(|(key, value)| (key.clone(), setting::on_the_bus(value))).collect();
         if let Some(name) = &self.name {
             definition.insert("name".to_owned(), Variant::from(name.to_string()));
         }
@@ -194,22 +195,6 @@ impl Draft {
     }
 }
 
-/// `KEY=VALUE` with a TOML value, or a list or table as JSON writes it; anything else is a text, so that `label=My work`
-/// needs no second quotes.
-fn parsed(setting: &str) -> Result<(String, toml::Value), Fault> {
-    let wrong = || Fault::usage(format!("--set {setting}: write KEY=VALUE, such as --set 'redirect_ports=[8400]'"));
-    let (key, value) = setting.split_once('=').ok_or_else(wrong)?;
-    let key = key.trim();
-    if key.is_empty() || !key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
-        return Err(wrong());
-    }
-    let read: Result<toml::Table, _> = toml::from_str(&format!("value = {value}"));
-    let toml = read.ok().and_then(|mut table| table.remove("value"));
-    let json = || serde_json::from_str(value).ok().filter(|read: &toml::Value| read.is_array() || read.is_table());
-    let value = toml.or_else(json).unwrap_or_else(|| value.into());
-    Ok((key.to_owned(), value))
-}
-
 /// A path that means the same to the keeper, which has another working directory. Specifiers are the keeper's to read.
 fn whole(path: &Path) -> Result<String, Fault> {
     let text = path.to_str().ok_or_else(|| Fault::usage(format!("{} is not UTF-8", path.display())))?;
@@ -218,43 +203,6 @@ fn whole(path: &Path) -> Result<String, Fault> {
     }
     let whole = std::path::absolute(path).map_err(|error| Fault::failure(format!("cannot resolve {text}: {error}")))?;
     Ok(whole.to_string_lossy().into_owned())
-}
-
-fn on_the_bus(value: &toml::Value) -> Variant<'static> {
-    match value {
-        toml::Value::String(text) => Variant::from(text.clone()),
-        toml::Value::Integer(number) => match u64::try_from(*number) {
-            Ok(number) => Variant::from(number),
-            Err(_) => Variant::from(number.to_string()),
-        },
-        toml::Value::Boolean(flag) => Variant::from(*flag),
-        toml::Value::Array(entries) if entries.iter().any(toml::Value::is_table) => as_it_is(value),
-        toml::Value::Array(entries) => {
-            let text = |entry: &toml::Value| entry.as_str().map_or_else(|| entry.to_string(), ToOwned::to_owned);
-            Variant::from(entries.iter().map(text).collect::<Vec<String>>())
-        }
-        toml::Value::Table(table) => {
-            let entries = table.iter().map(|(key, value)| (key.clone(), on_the_bus(value)));
-            Variant::from(entries.collect::<HashMap<String, Variant<'static>>>())
-        }
-        toml::Value::Float(_) | toml::Value::Datetime(_) => Variant::from(value.to_string()),
-    }
-}
-
-/// With every list and number as it stands, however deep: of `authorization_details`.
-fn as_it_is(value: &toml::Value) -> Variant<'static> {
-    match value {
-        toml::Value::String(text) => Variant::from(text.clone()),
-        toml::Value::Integer(number) => Variant::from(*number),
-        toml::Value::Float(number) => Variant::from(*number),
-        toml::Value::Boolean(flag) => Variant::from(*flag),
-        toml::Value::Datetime(time) => Variant::from(time.to_string()),
-        toml::Value::Array(entries) => Variant::from(entries.iter().map(as_it_is).collect::<Vec<_>>()),
-        toml::Value::Table(table) => {
-            let entries = table.iter().map(|(key, value)| (key.clone(), as_it_is(value)));
-            Variant::from(entries.collect::<HashMap<String, Variant<'static>>>())
-        }
-    }
 }
 
 #[cfg(test)]
@@ -330,22 +278,6 @@ mod tests {
         ] {
             assert!(!registers(line), "{line}");
         }
-    }
-
-    #[test]
-    fn details_are_said_in_toml_or_json() {
-        let said = |line: &str| draft(line).expect("a draft").definition().remove("authorization_details");
-        let toml = said(r#"work --set authorization_details=[{type="payment",to=["ada",7],by={card=true}}]"#);
-        let json = said(r#"work --set authorization_details=[{"type":"payment","to":["ada",7],"by":{"card":true}}]"#);
-        let by = HashMap::from([("card".to_owned(), Variant::from(true))]);
-        let entry = HashMap::from([
-            ("type".to_owned(), Variant::from("payment")),
-            ("to".to_owned(), Variant::from(vec![Variant::from("ada"), Variant::from(7_i64)])),
-            ("by".to_owned(), Variant::from(by)),
-        ]);
-        let wanted = Variant::from(vec![Variant::from(entry)]);
-        assert_eq!((toml.as_ref(), json.as_ref()), (Some(&wanted), Some(&wanted)));
-        assert_eq!(said("work --set authorization_details=[{type]"), Some(Variant::from("[{type]".to_owned())));
     }
 
     #[test]
