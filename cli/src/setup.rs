@@ -132,8 +132,7 @@ fn first_that_works(slots: &[SlotSpec], args: &Setup, daemon: &Path) -> Result<(
     }
     match &args.slot {
         Some(_) => Err(failed),
-        None => Err(Fault::usage(failed.what())
-            .hint("use --slot keyfile=PATH (a file of at least 32 bytes that only you can read)")),
+        None => Err(Fault::usage(failed.what()).hint(slot::NOBODY_NEEDED)),
     }
 }
 

@@ -3,6 +3,9 @@
 use crate::args::{SlotKind, SlotSpec};
 use crate::fault::Fault;
 
+/// What works everywhere, and is never chosen without being asked for.
+pub(crate) const NOBODY_NEEDED: &str = "use --slot keyfile=PATH (a file of at least 32 bytes that only you can read)";
+
 /// What setup sees of the machine, as far as the choice depends on it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Around {
@@ -46,7 +49,7 @@ pub(crate) fn choose(around: Around) -> Result<Vec<SlotSpec>, Fault> {
 /// Nobody to ask, and nothing to keep a key in.
 pub(crate) fn nothing_fits() -> Fault {
     Fault::usage("no Secret Service or systemd 256 to keep the vault's key, and nobody to type a passphrase")
-        .hint("use --slot keyfile=PATH (a file of at least 32 bytes that only you can read)")
+        .hint(NOBODY_NEEDED)
 }
 
 /// What a slot is called in a sentence.
