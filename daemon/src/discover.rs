@@ -1,5 +1,7 @@
 //! Finds a server's metadata and keys: the codec's addresses, asked one after the other.
 
+#[cfg(test)]
+mod pages;
 mod resource;
 
 use std::time::Duration;
@@ -107,11 +109,10 @@ fn failed(problem: DiscoveryProblem) -> DiscoveryFailed {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::sync::{Arc, Mutex};
 
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
+    use super::pages::{Asked, serve};
     use super::*;
     use crate::oauth::testing;
 
@@ -119,28 +120,15 @@ mod tests {
     const OAUTH: &str = "/.well-known/oauth-authorization-server/t";
 
     /// A server of fixed pages, and the paths it was asked for. `ISSUER` in a page is its own issuer.
-    async fn server(pages: &[(&'static str, u16, &str)]) -> (String, Arc<Mutex<Vec<String>>>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let issuer = format!("http://{}/t", listener.local_addr().expect("an address"));
-        let asked = Arc::new(Mutex::new(Vec::new()));
+    async fn server(pages: &[(&'static str, u16, &str)]) -> (String, Asked) {
         let pages: BTreeMap<_, _> =
-            pages.iter().map(|(path, status, body)| (*path, (*status, body.replace("ISSUER", &issuer)))).collect();
-        let log = asked.clone();
-        tokio::spawn(async move {
-            loop {
-                let (mut stream, _) = listener.accept().await.expect("a connection");
-                let mut request = Vec::new();
-                while !request.ends_with(b"\r\n\r\n") {
-                    assert!(stream.read_buf(&mut request).await.expect("a request") > 0);
-                }
-                let path = String::from_utf8_lossy(&request).split(' ').nth(1).expect("a path").to_owned();
-                let (status, body) = pages.get(path.as_str()).cloned().unwrap_or((404, String::new()));
-                let head = format!("HTTP/1.1 {status} S\r\nContent-Length: {}\r\n\r\n", body.len());
-                log.lock().expect("the log").push(path);
-                stream.write_all((head + &body).as_bytes()).await.expect("written");
-            }
-        });
-        (issuer, asked)
+            pages.iter().map(|(path, status, body)| (*path, (*status, (*body).to_owned()))).collect();
+        let (origin, asked) = serve(move |path, origin| match pages.get(path) {
+            Some((status, body)) => (*status, String::new(), body.replace("ISSUER", &format!("{origin}/t"))),
+            None => (404, String::new(), String::new()),
+        })
+        .await;
+        (format!("{origin}/t"), asked)
     }
 
     fn account(issuer: &str) -> Definition {

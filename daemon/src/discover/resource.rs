@@ -49,45 +49,24 @@ async fn ask(
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-
     use super::*;
+    use crate::discover::pages::serve;
 
     /// A resource at `/mcp` that describes itself at `/meta` only, and says so to whoever comes without a token; `HOST` in
     /// what it says is its own. Every path that it was asked for is in what it gives back.
     async fn described(description: &str) -> (Result<ProtectedResource, DiscoveryFailed>, Vec<String>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let host = format!("http://{}", listener.local_addr().expect("an address"));
-        let description = description.replace("HOST", &host);
-        let challenge = format!("WWW-Authenticate: Bearer resource_metadata=\"{host}/meta\", scope=\"read\"\r\n");
-        let asking = async {
-            let http = Http::new(None).expect("no proxy");
-            resource(&http, &format!("{host}/mcp")).await
-        };
-        let mut asked = Vec::new();
-        let serving = async {
-            loop {
-                let (mut stream, _) = listener.accept().await.expect("a connection");
-                let mut request = Vec::new();
-                while !request.ends_with(b"\r\n\r\n") {
-                    assert!(stream.read_buf(&mut request).await.expect("a request") > 0);
-                }
-                let path = String::from_utf8_lossy(&request).split(' ').nth(1).expect("a path").to_owned();
-                let (status, header, body) = match path.as_str() {
-                    "/mcp" => (401, challenge.as_str(), ""),
-                    "/meta" => (200, "", description.as_str()),
-                    _ => (404, "", ""),
-                };
-                let head = format!("HTTP/1.1 {status} S\r\n{header}Content-Length: {}\r\n\r\n", body.len());
-                asked.push(path);
-                stream.write_all((head + body).as_bytes()).await.expect("written");
+        let description = description.to_owned();
+        let (host, asked) = serve(move |path, host| match path {
+            "/mcp" => {
+                let challenge = format!("Bearer resource_metadata=\"{host}/meta\", scope=\"read\"");
+                (401, format!("WWW-Authenticate: {challenge}\r\n"), String::new())
             }
-        };
-        let result = tokio::select! {
-            result = asking => result,
-            () = serving => unreachable!("it serves for ever"),
-        };
+            "/meta" => (200, String::new(), description.replace("HOST", host)),
+            _ => (404, String::new(), String::new()),
+        })
+        .await;
+        let result = resource(&Http::new(None).expect("no proxy"), &format!("{host}/mcp")).await;
+        let asked = asked.lock().expect("the log").clone();
         (result, asked)
     }
 
