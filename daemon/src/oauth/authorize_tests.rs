@@ -1,5 +1,5 @@
 use super::*;
-use crate::oauth::testing::{definition, metadata, secret, url as address, value};
+use crate::oauth::testing::{ask, definition, metadata, secret, url as address, value};
 
 /// RFC 7636 appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -15,18 +15,7 @@ fn made(
 ) -> Query {
     let (state, nonce, verifier) = (secret("state-1"), secret("nonce-1"), secret(VERIFIER));
     let scopes: Vec<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-    let ask = AuthorizeAsk {
-        redirect_uri: "http://127.0.0.1:4711/cb",
-        scopes: &scopes,
-        state: &state,
-        nonce: &nonce,
-        verifier: &verifier,
-        login_hint: hint,
-        prompt,
-        acr_values: None,
-        max_age: None,
-        proof_key: None,
-    };
+    let ask = AuthorizeAsk { scopes: &scopes, login_hint: hint, prompt, ..ask(&state, &nonce, &verifier) };
     let url = url(definition, metadata, &ask).expect("an address");
     assert_eq!(url.fragment(), None);
     url.query_pairs().into_owned().collect()
@@ -64,18 +53,7 @@ fn details_and_how_to_sign_in_are_passed_on_as_they_are() {
     let details = r#"[{"type":"payment","amount":7}]"#;
     let definition = Definition { authorization_details: Some(details.to_owned()), ..definition() };
     let (state, nonce, verifier) = (secret("state-1"), secret("nonce-1"), secret(VERIFIER));
-    let ask = AuthorizeAsk {
-        redirect_uri: "http://127.0.0.1:4711/cb",
-        scopes: &[],
-        state: &state,
-        nonce: &nonce,
-        verifier: &verifier,
-        login_hint: None,
-        prompt: None,
-        acr_values: Some("phrh phr"),
-        max_age: Some(0),
-        proof_key: None,
-    };
+    let ask = AuthorizeAsk { acr_values: Some("phrh phr"), max_age: Some(0), ..ask(&state, &nonce, &verifier) };
     let query: Query = url(&definition, &metadata(), &ask).expect("an address").query_pairs().into_owned().collect();
     assert_eq!(value(&query, "authorization_details"), Some(details));
     assert_eq!(value(&query, "acr_values"), Some("phrh phr"));
@@ -169,18 +147,7 @@ fn the_endpoints_own_query_stays() {
 #[test]
 fn without_an_endpoint_or_a_client_there_is_no_address() {
     let (state, nonce, verifier) = (secret("s"), secret("n"), secret("v"));
-    let ask = AuthorizeAsk {
-        redirect_uri: "http://127.0.0.1/cb",
-        scopes: &[],
-        state: &state,
-        nonce: &nonce,
-        verifier: &verifier,
-        login_hint: None,
-        prompt: None,
-        acr_values: None,
-        max_age: None,
-        proof_key: None,
-    };
+    let ask = ask(&state, &nonce, &verifier);
     let none = Metadata { authorization_endpoint: None, ..metadata() };
     assert_eq!(url(&definition(), &none, &ask), Err(CannotAuthorize::NoEndpoint));
     let nobody = Definition { client_id: String::new(), ..definition() };

@@ -1,7 +1,7 @@
 use super::*;
 use crate::oauth::answer::Kind;
 use crate::oauth::authorize::{self, AuthorizeAsk};
-use crate::oauth::testing::{definition, form, metadata as server, response, secret, url, value};
+use crate::oauth::testing::{ask, definition, form, metadata as server, response, secret, url, value};
 use crate::time::Wall;
 
 fn metadata() -> Metadata {
@@ -41,18 +41,7 @@ fn every_parameter_is_in_the_body_and_the_address_has_only_client_and_reference(
     let definition = Definition { client_auth: Some(tokenkeeper_config::ClientAuth::Post), ..definition() };
     let (metadata, client_secret) = (metadata(), secret("s3cret"));
     let (state, nonce, verifier) = (secret("state-1"), secret("nonce-1"), secret("verifier-1"));
-    let ask = AuthorizeAsk {
-        redirect_uri: "http://127.0.0.1:4711/cb",
-        scopes: &["openid".to_owned()],
-        state: &state,
-        nonce: &nonce,
-        verifier: &verifier,
-        login_hint: None,
-        prompt: None,
-        acr_values: None,
-        max_age: None,
-        proof_key: None,
-    };
+    let ask = AuthorizeAsk { scopes: &["openid".to_owned()], ..ask(&state, &nonce, &verifier) };
     let parameters = authorize::parameters(&definition, &ask).expect("parameters");
     let client =
         Client { definition: &definition, metadata: &metadata, secret: Some(&client_secret), key: None, proof: None };

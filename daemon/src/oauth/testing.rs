@@ -8,6 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use tokenkeeper_config::{Definition, Flow, Switch};
 use url::Url;
 
+use super::authorize::AuthorizeAsk;
 pub(crate) use super::corpus::Case;
 use super::{Metadata, Request, Response, SigningKey};
 use crate::secret::Secret;
@@ -32,6 +33,22 @@ pub(crate) fn metadata() -> Metadata {
         token_endpoint: Some(url("https://as.example/token")),
         revocation_endpoint: Some(url("https://as.example/revoke")),
         ..Metadata::default()
+    }
+}
+
+/// What a login asks for, with nothing out of the ordinary.
+pub(crate) fn ask<'a>(state: &'a Secret, nonce: &'a Secret, verifier: &'a Secret) -> AuthorizeAsk<'a> {
+    AuthorizeAsk {
+        redirect_uri: "http://127.0.0.1:4711/cb",
+        scopes: &[],
+        state,
+        nonce,
+        verifier,
+        login_hint: None,
+        prompt: None,
+        acr_values: None,
+        max_age: None,
+        proof_key: None,
     }
 }
 

@@ -79,6 +79,15 @@ async fn begin_login(caller: &Connection) -> String {
     path.to_string()
 }
 
+/// An object that has this interface.
+fn place_of(interface: &str, request: &str) -> String {
+    match interface.rsplit('.').next() {
+        Some("Account") => account("work"),
+        Some("Request") => request.to_owned(),
+        _ => ROOT_PATH.to_owned(),
+    }
+}
+
 #[tokio::test]
 async fn live_introspection_equals_the_contract() {
     let world = World::with(&["work"]).await;
@@ -116,11 +125,7 @@ async fn every_method_exists_and_takes_what_the_contract_says() {
     let caller = world.bus.connect().await;
     let request = begin_login(&caller).await;
     for (interface, members) in contract() {
-        let path = match interface.rsplit('.').next() {
-            Some("Account") => account("work"),
-            Some("Request") => request.clone(),
-            _ => ROOT_PATH.to_owned(),
-        };
+        let path = place_of(&interface, &request);
         for member in members.iter().filter(|member| member[0].name == "method") {
             let name = member[0].get("name");
             // No method takes a double.
@@ -139,11 +144,7 @@ async fn every_property_is_there_with_its_type() {
     let caller = world.bus.connect().await;
     let request = begin_login(&caller).await;
     for (interface, members) in contract() {
-        let path = match interface.rsplit('.').next() {
-            Some("Account") => account("work"),
-            Some("Request") => request.clone(),
-            _ => ROOT_PATH.to_owned(),
-        };
+        let path = place_of(&interface, &request);
         let properties = "org.freedesktop.DBus.Properties";
         let answer = call(&caller, &path, properties, "GetAll", &interface).await.expect("properties");
         let all: HashMap<String, OwnedVariant> = answer.body().deserialize().expect("a{sv}");
