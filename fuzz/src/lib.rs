@@ -9,6 +9,7 @@ use tokenkeeper_config::{ClientAuth, Config, Definition, Flow, Redirect, Specifi
 use tokenkeeperd::oauth::answer::{self, AnswerContext, Kind};
 use tokenkeeperd::oauth::device::{self, Polled};
 use tokenkeeperd::oauth::id_token::{self, Expected};
+use tokenkeeperd::oauth::management;
 use tokenkeeperd::oauth::registration::{self, Wish};
 use tokenkeeperd::oauth::{Fault, Outcome, challenge, introspect, keys, metadata, par, redirect, resource};
 use tokenkeeperd::secret::Secret;
@@ -165,7 +166,7 @@ pub fn registered(data: &[u8]) {
                 let url = &management.uri;
                 assert!(url.scheme() == "https" || url.scheme() == "http" && url.domain().is_none());
                 // Whatever is kept can be sent.
-                let _ = registration::deletion(management);
+                let _ = management::deletion(management);
             }
         }
         Err(problem) => fit_for_people(&problem.to_string()),

@@ -17,10 +17,11 @@ use super::random;
 use super::requests::Kind;
 use super::slots::vault_denied;
 use super::task::{Keeper, Report};
-use crate::account::{Denied, DiscoveryFailed, RequestId, Revocation, Unrevoked};
+use crate::account::{Denied, DiscoveryFailed, RequestId};
 use crate::discover;
 use crate::oauth::Metadata;
-use crate::oauth::registration::{self, InitialToken, Management, NotRegistered, Registered, Wish};
+use crate::oauth::management::Management;
+use crate::oauth::registration::{self, InitialToken, NotRegistered, Registered, Wish};
 use crate::oauth::revoke::Told;
 use crate::secret::Secret;
 use crate::vault;
@@ -267,38 +268,6 @@ impl Errands {
             }
         }
         Err(vault_denied(&refused))
-    }
-
-    /// Ends the registration of an account that goes.
-    pub(super) async fn unregister(&self, name: &AccountName) {
-        match self.vault.registration(name).await {
-            Ok(Some(registration)) => self.end(name, registration).await,
-            Ok(None) => {}
-            Err(why) => tracing::warn!(account = %name, "a client that was registered for it may stay: {why}"),
-        }
-    }
-
-    /// As a logout: what it takes is durable, and the server is told as soon as it can be. It is a courtesy: what is left
-    /// there is of no use to anybody.
-    async fn end(&self, name: &AccountName, registration: vault::Registration) {
-        let vault::Registration { client_id, issuer, management, .. } = registration;
-        let Some(Management { uri, token }) = management else {
-            let why = "which gave nothing to end it with";
-            return tracing::warn!(account = %name, "the client {client_id} stays at {issuer}, {why}");
-        };
-        let revocation = Revocation::of_registration(client_id, &uri, self.clock.now().wall.0);
-        match self.vault.add_unrevoked(name, Unrevoked { revocation, token, client_secret: None }).await {
-            Ok(id) => drop(self.reports.send(Report::Unrevoked(vec![id]))),
-            Err(why) => {
-                tracing::warn!(account = %name, "the client that {issuer} registered stays there, unused: {why}")
-            }
-        }
-    }
-
-    /// One try.
-    pub(super) async fn delete(&self, management: &Management) -> Told {
-        let sent = self.http.send(registration::deletion(management), TIMEOUT).await;
-        registration::read_deletion(&sent, self.clock.now().wall)
     }
 }
 

@@ -1,18 +1,21 @@
-//! Telling servers of logouts (RFC 7009) and of clients that are not needed any more (RFC 7592): which and when is the queue's decision, the token is the vault's. Nobody waits for
-//! it, and it waits for nobody's account: that may be signed in again by now, or gone.
+//! Telling servers of logouts (RFC 7009) and of clients that are not needed any more (RFC 7592): which and when is the
+//! queue's decision, the token is the vault's. Nobody waits for it, and it waits for nobody's account: that may be signed
+//! in again by now, or gone.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokenkeeper_config::AccountName;
 use url::Url;
 
 use super::errands::Errands;
 use super::task::{Keeper, Report};
-use crate::account::{Deed, RevocationId, Unrevoked};
+use crate::account::{Deed, Revocation, RevocationId, Unrevoked};
 use crate::oauth::Metadata;
-use crate::oauth::registration::Management;
+use crate::oauth::management::{self, Management};
 use crate::oauth::revoke::{self, Told};
 use crate::secret::Secret;
+use crate::vault;
 
 /// A server that takes longer is asked again.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -136,6 +139,38 @@ impl Errands {
 }
 
 impl Errands {
+    /// Ends the registration of an account that goes.
+    pub(super) async fn unregister(&self, name: &AccountName) {
+        match self.vault.registration(name).await {
+            Ok(Some(registration)) => self.end(name, registration).await,
+            Ok(None) => {}
+            Err(why) => tracing::warn!(account = %name, "a client that was registered for it may stay: {why}"),
+        }
+    }
+
+    /// As a logout: what it takes is durable, and the server is told as soon as it can be. It is a courtesy: what is left
+    /// there is of no use to anybody.
+    pub(super) async fn end(&self, name: &AccountName, registration: vault::Registration) {
+        let vault::Registration { client_id, issuer, management, .. } = registration;
+        let Some(Management { uri, token }) = management else {
+            let why = "which gave nothing to end it with";
+            return tracing::warn!(account = %name, "the client {client_id} stays at {issuer}, {why}");
+        };
+        let revocation = Revocation::of_registration(client_id, &uri, self.clock.now().wall.0);
+        match self.vault.add_unrevoked(name, Unrevoked { revocation, token, client_secret: None }).await {
+            Ok(id) => drop(self.reports.send(Report::Unrevoked(vec![id]))),
+            Err(why) => {
+                tracing::warn!(account = %name, "the client that {issuer} registered stays there, unused: {why}")
+            }
+        }
+    }
+
+    /// One try.
+    pub(super) async fn delete(&self, management: &Management) -> Told {
+        let sent = self.http.send(management::deletion(management), TIMEOUT).await;
+        management::read_deletion(&sent, self.clock.now().wall)
+    }
+
     /// One try to have a client deleted that was registered for an account that is gone.
     async fn end_registration(&self, uri: &str, token: Secret) -> Revoked {
         let Ok(uri) = uri.parse::<Url>() else { return Revoked::Settled(format!("`{uri}` is no address")) };

@@ -37,6 +37,7 @@ pub mod keys;
 pub mod introspect;
 pub mod revoke;
 
+pub mod management;
 pub mod registration;
 
 pub mod challenge;

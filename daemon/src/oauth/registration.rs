@@ -1,22 +1,19 @@
-//! Dynamic client registration (RFC 7591), and its undoing (RFC 7592 §2.3): so that nobody has to fetch a client ID from a
-//! page first.
+//! Dynamic client registration (RFC 7591): so that nobody has to fetch a client ID from a page first.
 //!
 //! A server may register something else than it was asked for (RFC 7591 §3.2.1); what it says it registered is what is
 //! used. Nothing of an answer is shown that may be a secret.
 
-use http::{HeaderValue, StatusCode, header};
+use http::{StatusCode, header};
 use tokenkeeper_config::{ClientAuth, Redirect};
 use url::{Host, Url};
 
 use super::body::Body;
 use super::challenge;
 use super::json::Json;
-use super::metadata::check;
-use super::revoke::{self, Told};
+use super::management::{MAX_ID, MAX_TOKEN, Management, bearer};
 use super::text;
 use super::wire::{Fault, Metadata, Request, Response, Sent};
 use crate::secret::Secret;
-use crate::time::Wall;
 
 /// What is asked for.
 pub struct Wish<'a> {
@@ -59,21 +56,6 @@ pub struct Registered {
     pub management: Option<Management>,
 }
 
-/// The client configuration endpoint and its key (RFC 7592 §3).
-pub struct Management {
-    /// `registration_client_uri`.
-    pub uri: Url,
-    /// `registration_access_token`.
-    pub token: Secret,
-}
-
-impl Management {
-    /// Another one, for whoever may have to end the registration while the first is being stored.
-    pub fn duplicate(&self) -> Self {
-        Self { uri: self.uri.clone(), token: self.token.duplicate() }
-    }
-}
-
 /// Why there is no client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotRegistered {
@@ -97,9 +79,6 @@ pub enum NotRegistered {
     Wrong(String),
 }
 
-/// The most that is kept of a client's parts, in bytes: a client ID may be an address, a token may be a JWT.
-const MAX_ID: usize = 2048;
-const MAX_TOKEN: usize = 16 * 1024;
 /// As many of an answer's redirect URIs are looked at.
 const MAX_URIS: usize = 32;
 
@@ -137,14 +116,6 @@ pub fn least(endpoint: &Url, metadata: &Metadata, wish: &Wish<'_>) -> Request {
     post(endpoint, &document, wish)
 }
 
-/// Ends a registration (RFC 7592 §2.3).
-pub fn deletion(management: &Management) -> Request {
-    http::Request::delete(management.uri.as_str())
-        .header(header::AUTHORIZATION, bearer(&management.token))
-        .body(Secret::new(Vec::new()))
-        .expect("a checked address makes a request")
-}
-
 /// Reads what came of [`request`].
 ///
 /// # Errors
@@ -174,15 +145,6 @@ pub fn read(sent: &Sent, host: &str, wish: &Wish<'_>) -> Result<Registered, NotR
     client(&fields, host, wish)
 }
 
-/// Whether the registration is ended: deleted, or not there any more (RFC 7592 §2.3).
-pub fn read_deletion(sent: &Sent, wall: Wall) -> Told {
-    match revoke::read(sent, wall) {
-        // An unknown client and a revoked token are answered with 401, too.
-        Told::Refused(401 | 404 | 410) => Told::Revoked,
-        told @ (Told::Revoked | Told::Refused(_) | Told::Later(_)) => told,
-    }
-}
-
 fn common(metadata: &Metadata) -> serde_json::Value {
     let listed = metadata.token_endpoint_auth_methods_supported.as_deref();
     // Silence means Basic (RFC 8414 §2): oidc-provider-mock registers a public client and then refuses it.
@@ -207,14 +169,6 @@ fn post(endpoint: &Url, document: &serde_json::Value, wish: &Wish<'_>) -> Reques
     request
         .body(Secret::new(serde_json::to_vec(document).expect("plain values have a JSON form")))
         .expect("a checked address makes a request")
-}
-
-/// Of a token that was found to fit into a header.
-fn bearer(token: &Secret) -> HeaderValue {
-    let bearer = zeroize::Zeroizing::new([b"Bearer ", token.reveal()].concat());
-    let mut value = HeaderValue::from_bytes(&bearer).expect("it was read as fit for a header");
-    value.set_sensitive(true);
-    value
 }
 
 fn client(fields: &Json, host: &str, wish: &Wish<'_>) -> Result<Registered, NotRegistered> {
@@ -257,7 +211,7 @@ fn client(fields: &Json, host: &str, wish: &Wish<'_>) -> Result<Registered, NotR
         redirect,
         scopes: fields.text("scope").map(|scopes| scopes.split_ascii_whitespace().map(str::to_owned).collect()),
         refreshes: grants.is_empty() || grants.iter().any(|grant| grant == REFRESH),
-        management: management(fields),
+        management: Management::of(fields),
     })
 }
 
@@ -279,14 +233,6 @@ fn redirect_of(uris: &[String]) -> Option<Redirect> {
     // One without a port stands for all of them (RFC 8252 §7.3).
     let ports: Option<Vec<u16>> = alike.map(|(_, port, _)| *port).collect();
     Some(Redirect { host: host.to_owned(), ports: ports.unwrap_or_default(), path: Some(path) })
-}
-
-fn management(fields: &Json) -> Option<Management> {
-    let uri = fields.text("registration_client_uri").filter(|uri| uri.len() <= MAX_ID)?;
-    let uri = Url::parse(uri).ok().filter(|uri| check(uri).is_ok())?;
-    let token = fields.text("registration_access_token").filter(|token| token.len() <= MAX_TOKEN)?;
-    let fits = token.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
-    fits.then(|| Management { uri, token: Secret::copy_of(token.as_bytes()) })
 }
 
 /// Whether a server wants to see a token and says no more than that (RFC 6750 §3), whatever its status: oidc-provider says 400.

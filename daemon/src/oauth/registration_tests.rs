@@ -149,27 +149,3 @@ fn a_server_without_public_clients_is_asked_for_another_kind() {
         assert_eq!(asked["token_endpoint_auth_method"], method);
     }
 }
-
-/// A26: a registration is ended with its own key (RFC 7592 §2.3), and one that is not there any more is ended.
-#[test]
-fn a_registration_is_ended_with_its_key() {
-    let management = Management { uri: url("https://as.example/reg/c-1"), token: Secret::copy_of(b"rat-1") };
-    let asked = deletion(&management);
-    assert_eq!((asked.method().as_str(), asked.uri().path()), ("DELETE", "/reg/c-1"));
-    let bearer = &asked.headers()[header::AUTHORIZATION];
-    assert!(bearer.is_sensitive() && bearer == "Bearer rat-1");
-    for (status, told) in [
-        (204, Told::Revoked),
-        (200, Told::Revoked),
-        (404, Told::Revoked),
-        (401, Told::Revoked),
-        (403, Told::Refused(403)),
-        (405, Told::Refused(405)),
-        (429, Told::Later(None)),
-        (503, Told::Later(None)),
-    ] {
-        assert_eq!(read_deletion(&Ok(response(status, "")), Wall(0)), told, "{status}");
-    }
-    let lost = Err(Fault::Lost { why: "as.example broke off".into() });
-    assert_eq!(read_deletion(&lost, Wall(0)), Told::Later(None));
-}

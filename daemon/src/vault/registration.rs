@@ -6,7 +6,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::seal::{Nonsense, prefixed, take_part};
-use crate::oauth::registration::Management;
+use crate::oauth::management::Management;
 use crate::secret::Secret;
 
 /// A client that the keeper registered (RFC 7591).
