@@ -11,9 +11,11 @@ const PROVIDER: &str = "Provider";
 const ISSUER: &str = "Issuer of the server";
 const CLIENT_ID: &str = "Client ID";
 const CLIENT_SECRET: &str = "Client secret";
+const INITIAL_TOKEN: &str = "Initial access token";
 
 /// The secret that is typed, and must not be seen.
 const SECRET: &str = "a/b+c d%e:f";
+const TOKEN: &str = "iat-0123456789";
 
 fn companion(world: &World, words: &[&str]) -> Terminal {
     let mut command = world.command(programs::ours("tokenkeeper"));
@@ -56,6 +58,29 @@ async fn a_name_that_is_none_is_asked_for_again() {
     terminal.type_line("my work");
     terminal.shows(NAME).await;
     assert_eq!(accounts(&world).await, 0);
+}
+
+/// The server registers clients for those only who show a token: it is asked for, and not shown; Enter alone goes on to the
+/// client ID.
+#[tokio::test]
+async fn an_initial_access_token_is_asked_for_where_it_is_wanted() {
+    let idp = Idp::start(Settings { initial_access_token: Some(TOKEN.into()), ..Settings::default() }).await;
+    let world = World::new().await;
+    let words = ["add", "work", "--issuer", &idp.issuer(), "--no-login"];
+    let mut terminal = companion(&world, &words);
+    terminal.shows("registers no clients for strangers").await;
+    terminal.shows(INITIAL_TOKEN).await;
+    terminal.press(ENTER);
+    terminal.shows(CLIENT_ID).await;
+    terminal.interrupted().await;
+
+    let mut terminal = companion(&world, &words);
+    terminal.shows(INITIAL_TOKEN).await;
+    terminal.type_line(TOKEN);
+    assert!(terminal.ended().await.success(), "{}", terminal.screen());
+    assert!(terminal.screen().contains("Registered a client"), "{}", terminal.screen());
+    assert!(!terminal.screen().contains(TOKEN) && terminal.echoes(), "{}", terminal.screen());
+    assert_eq!(idp.ledger().count(|event| matches!(event, Event::Registered { .. })), 1);
 }
 
 /// Ctrl-C ends it at whatever question; nothing is added, and the terminal has its cursor.
