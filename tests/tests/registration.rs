@@ -270,6 +270,34 @@ async fn registering_anew_ends_the_client_before() {
     world.token("work").await.expect("signed in with the new one");
 }
 
+/// A26: a server that knows us again gives the client that it gave before: it is not deleted for the sake of itself.
+#[tokio::test]
+async fn a_client_that_is_given_again_is_not_ended() {
+    let idp = Idp::start(Settings::default()).await;
+    idp.set(|settings| {
+        settings.registration_patch.insert("client_id".into(), json!("desktop"));
+    });
+    let world = world().await;
+    let issuer = idp.issuer();
+    for time in ["first", "second"] {
+        let words = ["add", "work", "--issuer", &issuer, "--register", "--no-login"];
+        let added = world.run("tokenkeeper", &words).await;
+        assert!(added.status.success(), "{time}: {:?}", text(&added));
+    }
+    let removed = world.run("tokenkeeper", &["remove", "work"]).await;
+    assert!(removed.status.success(), "{:?}", text(&removed));
+    assert!(idp.ledger().until(PATIENCE, |_| unregistered(&idp) == 1).await, "{}", world.keeper().log());
+    // The first to be deleted is the one that was given last.
+    let named = |event: Event| match event {
+        Event::Registered { client } => Some(("given", client)),
+        Event::Unregistered { client } => Some(("deleted", client)),
+        _ => None,
+    };
+    let told: Vec<_> = idp.ledger().entries().into_iter().filter_map(|entry| named(entry.event)).collect();
+    let [(_, _), (_, second), (_, deleted)] = told.as_slice() else { panic!("three: {told:?}") };
+    assert_eq!(second, deleted, "{told:?}");
+}
+
 /// A26: the server is out of reach when the account is removed. The account goes at once; the client is deleted when the server
 /// can be told, also after kill -9.
 #[tokio::test]

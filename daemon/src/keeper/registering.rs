@@ -168,6 +168,8 @@ impl Errands {
         let wish = Wish { redirect: &definition.redirect, scopes: &definition.scopes, token: token.as_ref() };
         let client = self.enrol_client(&endpoint, &metadata, &wish).await?;
         let replaced = self.vault.registration(&draft.name).await.ok().flatten();
+        // A server may know us again, and give the client that it gave before.
+        let replaced = replaced.filter(|before| before.client_id != client.client_id);
         draft.take_client(&client, &definition, endpoint.host_str().unwrap_or_default());
         let enrolled = Enrolled {
             account: draft.name.clone(),
