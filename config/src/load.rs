@@ -16,7 +16,7 @@ use crate::keeper::KeeperSettings;
 use crate::keys::Keys;
 use crate::places::{Places, Specifiers};
 use crate::table::{Context, Item, Table};
-use crate::{AccountName, Definition};
+use crate::{AccountName, Definition, TokenFile};
 
 /// The largest config file.
 pub const MAX_FILE: u64 = 1 << 20;
@@ -36,6 +36,8 @@ pub struct Loaded {
     pub faults: Vec<Fault>,
     /// Files that could not be read or do not parse: the accounts that came from them stay as they are.
     pub unreadable_files: BTreeSet<PathBuf>,
+    /// Who writes which token file.
+    writers: BTreeMap<PathBuf, AccountName>,
 }
 
 /// One account as it was read.
@@ -55,6 +57,7 @@ impl Default for Loaded {
             unparsed: BTreeMap::new(),
             faults: Vec::new(),
             unreadable_files: BTreeSet::new(),
+            writers: BTreeMap::new(),
         }
     }
 }
@@ -195,7 +198,7 @@ impl Loaded {
             return vec![fault];
         }
         let (mut definition, mut faults) = read_definition(&name, at, item);
-        if let Some((other, file)) = definition.as_ref().ok().and_then(|made| self.other_writer(made)) {
+        if let Err((other, file)) = definition.as_ref().map_or(Ok(()), |made| self.writes(made)) {
             let what = format!("account {other} writes the same token_file: {}", file.display());
             faults.push(source.fault(at, what, "give each its own path"));
             definition = Err(faults[0].clone());
@@ -205,14 +208,15 @@ impl Loaded {
         faults
     }
 
-    /// An account that was read before and writes a file of this one's too: the two would take turns.
-    fn other_writer(&self, made: &Definition) -> Option<(&AccountName, PathBuf)> {
-        let files = &made.token_files;
-        let others = self.accounts.iter().filter(|_| !files.is_empty());
-        let theirs = others.filter_map(|(name, account)| Some((name, account.definition.as_ref().ok()?)));
-        let mut paths = theirs.flat_map(|(name, other)| other.token_files.iter().map(move |file| (name, &file.path)));
-        let (name, path) = paths.find(|(_, path)| files.iter().any(|file| file.path == **path))?;
-        Some((name, path.clone()))
+    /// Notes the files that an account writes. An account that was read before and writes one of them too is the error:
+    /// the two would take turns.
+    fn writes(&mut self, made: &Definition) -> Result<(), (AccountName, PathBuf)> {
+        let others = |file: &TokenFile| self.writers.get(&file.path).map(|other| (other.clone(), file.path.clone()));
+        if let Some(other) = made.token_files.iter().find_map(others) {
+            return Err(other);
+        }
+        self.writers.extend(made.token_files.iter().map(|file| (file.path.clone(), made.name.clone())));
+        Ok(())
     }
 }
 

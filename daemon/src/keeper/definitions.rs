@@ -39,9 +39,16 @@ impl Definitions {
 }
 
 impl Keeper {
-    /// Reads the configuration again and puts it in force; the first fault is the error, and everything else holds.
+    /// Reads the configuration again and puts it in force.
+    ///
+    /// # Errors
+    /// As [`Keeper::redefine`].
     pub(super) fn reload(&mut self) -> Result<(), String> {
-        let loaded = Config::load(&self.definitions.places);
+        self.redefine(Config::load(&self.definitions.places))
+    }
+
+    /// Puts a configuration in force; the first fault is the error, and everything else holds.
+    pub(super) fn redefine(&mut self, loaded: Loaded) -> Result<(), String> {
         for fault in &loaded.faults {
             tracing::warn!("{fault}");
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use tokenkeeper_config::{KeeperSettings, Places, Value};
+use tokenkeeper_config::{Config, KeeperSettings, Places, Value};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -57,8 +57,9 @@ pub enum StartError {
 pub fn start(places: Places, bus: zbus::Connection, hardening: BTreeMap<String, Value>) -> Result<Keeping, StartError> {
     let vault = Vault::open(&places.state_dir, places.runtime_dir.as_deref())?
         .with_credentials(places.specifiers.credentials.clone());
-    let proxy = tokenkeeper_config::Config::load(&places).keeper.ok().and_then(|keeper| keeper.proxy);
-    let http = Http::new(proxy.as_ref().map(url::Url::as_str)).map_err(|e| StartError::Http(e.to_string()))?;
+    let loaded = Config::load(&places);
+    let proxy = loaded.keeper.as_ref().ok().and_then(|keeper| keeper.proxy.as_ref());
+    let http = Http::new(proxy.map(url::Url::as_str)).map_err(|e| StartError::Http(e.to_string()))?;
     let (clock, servers) = (Clock::of_this_machine()?, Servers::default());
     let hearer = servers.clone();
     let http = http.heard_by(move |address, headers| hearer.hear(address, Heard::of(headers), clock.now().wall));
@@ -111,7 +112,7 @@ pub fn start(places: Places, bus: zbus::Connection, hardening: BTreeMap<String, 
         ready: Some(ready_sender),
     };
     // Faults are logged one by one as they are found, and stand in the accounts they are about.
-    let _ = keeper.reload();
+    let _ = keeper.redefine(loaded);
 
     let ears = Ears { calls, reports: heard, alarm: Alarm::new()?, clock_steps: ClockSteps::new()?, stop: stopping };
     tokio::spawn(files::watch(places, reports.clone()));
