@@ -14,8 +14,8 @@ pub(super) type Defined = Result<Arc<Definition>, String>;
 
 /// One account.
 pub(super) struct Entry {
-    /// Always there, but for the moment of a step, which consumes it.
-    account: Option<Account>,
+    /// Always there, but for the moment of a step, which consumes it. Boxed: a map of entries is half full, and this is large.
+    account: Option<Box<Account>>,
     pub(super) definition: Defined,
     /// A definition that came while an exchange was in flight under the present one.
     pub(super) next_definition: Option<Defined>,
@@ -31,7 +31,7 @@ impl Entry {
     pub(super) fn new(name: AccountName, seed: u64, definition: Defined) -> Self {
         let binding = binding(&definition);
         Self {
-            account: Some(Account::new(name, seed)),
+            account: Some(Box::new(Account::new(name, seed))),
             definition,
             next_definition: None,
             binding,
@@ -54,7 +54,7 @@ impl Entry {
     pub(super) fn step(&mut self, now: &Now, input: Input) -> Vec<Effect> {
         let mut effects = Vec::new();
         let account = self.account.take().expect("a step puts the account back");
-        self.account = Some(account.step(now, input, &mut effects));
+        self.account = Some(Box::new(account.step(now, input, &mut effects)));
         effects
     }
 

@@ -64,6 +64,8 @@ pub(super) struct Keeper {
     pub(super) entries: BTreeMap<AccountName, Entry>,
     /// When which account wants to be stepped, soonest first.
     pub(super) deadlines: BTreeSet<(Boot, AccountName)>,
+    /// Accounts with something in flight or unsaved.
+    pub(super) busy: BTreeSet<AccountName>,
     pub(super) waiters: Waiters,
     pub(super) requests: Requests,
     pub(super) revocations: Revocations,
@@ -255,6 +257,11 @@ impl Keeper {
                 self.deadlines.insert((at, name.clone()));
             }
         }
+        if entry.is_settled() && !entry.has_unsaved() {
+            self.busy.remove(name);
+        } else {
+            self.busy.insert(name.clone());
+        }
         // Serving a cached token changes nothing that is published: that path stays free of it. (A refresh that one
         // caller waited for ends with a lone reply, too.)
         if !(is_question && matches!(effects.as_slice(), [Effect::Reply { .. }])) {
@@ -277,6 +284,7 @@ impl Keeper {
                 self.deadlines.remove(&(at, name.clone()));
             }
             self.entries.remove(name);
+            self.busy.remove(name);
             self.stale.insert(name.clone());
         } else if let Some(definition) = entry.next_definition.take() {
             self.define(name, definition);
@@ -333,7 +341,7 @@ impl Keeper {
 
     /// Whether nothing is in flight and nothing is unsaved.
     pub(super) fn is_settled(&self) -> bool {
-        self.entries.values().all(|entry| entry.is_settled() && !entry.has_unsaved())
+        self.busy.is_empty()
     }
 
     fn deadline(&self) -> Option<Boot> {
