@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify;
 use tokenkeeper::{Account, Event, TokenOptions};
 use tokenkeeper_tests::clock;
 use tokenkeeper_tests::idp::{self, Idp, Settings};
 use tokenkeeper_tests::sweep::say;
-use tokenkeeper_tests::world::{World, account_as};
+use tokenkeeper_tests::world::{PATIENCE, World, account_as};
 use tokio::task::JoinHandle;
 
 const WATCHERS: usize = 16;
@@ -68,14 +69,12 @@ async fn every_watcher_has_the_new_token_at_once_where_a_refresh_ends_the_old_on
     let best =
         |of: fn(&(Duration, Duration, Duration)) -> Duration| rounds.iter().map(of).min().expect("there were rounds");
     let (watcher, file, caller) = (best(|round| round.0), best(|round| round.1), best(|round| round.2));
-    let typical = {
-        let mut latest: Vec<_> = rounds.iter().map(|round| round.0).collect();
-        latest.sort_unstable();
-        latest[ROUNDS / 2]
-    };
+    let mut latest: Vec<_> = rounds.iter().map(|round| round.0).collect();
+    latest.sort_unstable();
+    let (typical, worst) = (latest[ROUNDS / 2], latest[ROUNDS - 1]);
     say(&format!(
-        "answer to the last of {WATCHERS} watchers: {watcher:.0?} at best, {typical:.0?} in the median of {ROUNDS}; to the file \
-         {file:.0?}, to a caller that waits {caller:.0?}"
+        "answer to the last of {WATCHERS} watchers: {watcher:.0?} at best, {typical:.0?} in the median of {ROUNDS}, {worst:.0?} at \
+         worst; to the file {file:.0?}, to a caller that waits {caller:.0?}"
     ));
     let limit = SOON.max(caller * 4);
     assert!(watcher <= limit && file <= limit, "a watcher waits: {rounds:?}");
@@ -107,7 +106,13 @@ fn reader(file: &Path) -> JoinHandle<(String, Duration)> {
     tokio::task::spawn_blocking(move || {
         let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
         let mut events = inotify::Reader::new(&notices, &mut buffer);
+        let patience = Timespec::try_from(PATIENCE).expect("a short time");
         loop {
+            if events.is_buffer_empty() {
+                let ready =
+                    poll(&mut [PollFd::new(&notices, PollFlags::IN)], Some(&patience)).expect("it can be awaited");
+                assert!(ready > 0, "nothing is moved there");
+            }
             let event = events.next().expect("something is moved there");
             if event.file_name().is_some_and(|moved| moved.to_bytes() == name.as_encoded_bytes()) {
                 return (std::fs::read_to_string(&file).expect("it is there"), clock::wall());
