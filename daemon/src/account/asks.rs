@@ -145,7 +145,10 @@ impl Account {
     pub(super) fn servable(&self, key: &TokenKey, rejected: Option<u64>, now: &Now) -> Option<&Cached> {
         let good = |cached: &&Cached| cached.is_valid(now) && rejected != Some(cached.served.generation);
         let durable = self.vault.open()?.tokens.find(key).filter(good);
-        durable.or_else(|| self.errand.unsaved_tokens().iter().find(|cached| cached.key == *key).filter(good))
+        durable.or_else(|| {
+            let fresh = self.errand.unsaved_grant().filter(|fresh| self.has_key_of(fresh))?;
+            fresh.tokens.iter().find(|cached| cached.key == *key).filter(good)
+        })
     }
 
     fn undefined(&self) -> Denied {

@@ -8,7 +8,7 @@ use tokenkeeper_config::{Definition, Switch};
 
 use super::codec;
 use super::effect::{Effect, Exchange, ProofKey};
-use super::errand::{Attempt, Errand, What};
+use super::errand::{Attempt, Errand, Fresh, What};
 use super::input::Ticket;
 use super::login::Login;
 use super::machine::{Account, Turn};
@@ -20,6 +20,11 @@ impl Account {
     /// Thumbprint of the key that the present grant's tokens are bound to.
     pub fn proof_key(&self) -> Option<&str> {
         self.vault.held()?.grant.lineage()?.facts.proof_key.as_deref()
+    }
+
+    /// Whether proofs can be made for the tokens of a grant that is not durable yet: not by a key that is in memory only.
+    pub(super) fn has_key_of(&self, fresh: &Fresh) -> bool {
+        fresh.facts.proof_key.as_deref().is_none_or(|key| self.proof_key() == Some(key))
     }
 
     /// A code is on its way; with a proof, if the login's tokens are to be bound.

@@ -173,17 +173,17 @@ impl Errand {
         }
     }
 
-    /// Tokens that came with a grant which could not be made durable yet.
-    pub(super) fn unsaved_tokens(&self) -> &[Cached] {
+    /// A grant that could not be made durable yet.
+    pub(super) fn unsaved_grant(&self) -> Option<&Fresh> {
         match self {
             Self::Unsaved { then: Then::Grant(fresh), .. }
-            | Self::Saving { then: Then::Grant(fresh), again: Some(_), .. } => &fresh.tokens,
+            | Self::Saving { then: Then::Grant(fresh), again: Some(_), .. } => Some(fresh),
             Self::None
             | Self::Keying { .. }
             | Self::Intending { .. }
             | Self::Asking { .. }
             | Self::Saving { .. }
-            | Self::Unsaved { .. } => &[],
+            | Self::Unsaved { .. } => None,
         }
     }
 }
