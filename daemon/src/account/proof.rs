@@ -1,5 +1,7 @@
 //! Logins without a browser: a refresh token that is given, or the old one tried again. One refresh proves it.
 
+use tokenkeeper_config::Flow;
+
 use super::effect::{Effect, Progress};
 use super::holding::Trouble;
 use super::input::RequestId;
@@ -24,6 +26,15 @@ impl Account {
     /// A login waits for one refresh to tell.
     pub(super) fn is_proving(&self) -> bool {
         self.login.as_ref().is_some_and(|login| matches!(login.awaits, Awaits::Proof))
+    }
+
+    /// What was to be tried once more was forgotten meanwhile: there is nothing to ask with.
+    pub(super) fn end_vain_proof(&mut self, turn: &mut Turn<'_>) {
+        let (Some(holding), Some(definition)) = (self.vault.open(), &self.defined.good) else { return };
+        let has_token = holding.grant.lineage().is_some_and(|lineage| lineage.token.is_some());
+        if self.is_proving() && !has_token && definition.flow != Flow::ClientCredentials {
+            self.proof_failed(turn);
+        }
     }
 
     pub(super) fn proof_succeeded(&mut self, turn: &mut Turn<'_>) {

@@ -42,6 +42,7 @@ impl Account {
         {
             return;
         }
+        self.end_vain_proof(turn);
         let planned = self.plan(turn.now).filter(|planned| planned.at <= turn.now.boot);
         if let Some(planned) = planned {
             self.begin(planned.key, turn);
