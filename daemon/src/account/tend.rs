@@ -43,6 +43,7 @@ impl Account {
             return;
         }
         self.end_vain_proof(turn);
+        self.answer_refused(turn);
         let planned = self.plan(turn.now).filter(|planned| planned.at <= turn.now.boot);
         if let Some(planned) = planned {
             self.begin(planned.key, turn);
@@ -95,7 +96,7 @@ impl Account {
         let by_loss = gate.filter(|_| is_lost).map(|at| Planned { at, key: TokenKey::DEFAULT });
         let wish = |gate: Boot| {
             holding.wanted.iter().map(move |key| {
-                let at = if is_exchanged(key, definition) { holding.exchanges.until(now.boot) } else { gate };
+                let at = if is_exchanged(key, definition) { holding.exchanges.until(key, now.boot) } else { gate };
                 Planned { at: at.max(gate), key: key.clone() }
             })
         };
@@ -112,7 +113,9 @@ impl Account {
             return None;
         }
         let exchanged_at = match want {
-            Want::Token { key, .. } if is_exchanged(exchange_key(key), definition) => holding.exchanges.until(now.boot),
+            Want::Token { key, .. } if is_exchanged(exchange_key(key), definition) => {
+                holding.exchanges.until(exchange_key(key), now.boot)
+            }
             Want::Token { .. } | Want::Refresh => now.boot,
         };
         let at = if want.is_refresh() { self.person_may_try_at(now) } else { self.gate_for(is_demand(want), now) };
@@ -269,6 +272,8 @@ fn scheduled(holding: &Holding, definition: &Definition, seed: u64, now: &Now) -
             Some(cached) => cached.due_at(now, definition, schedule::mix(seed, cached.served.generation))?,
             None => now.boot,
         };
+        // What is refused is due again when it may be tried again.
+        let due = if is_exchanged(&key, definition) { holding.exchanges.until(&key, now.boot).max(due) } else { due };
         Some(Planned { at: due.max(holding.spread_until.unwrap_or(due)), key })
     });
     let by_idleness = match &holding.grant {

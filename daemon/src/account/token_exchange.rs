@@ -68,13 +68,6 @@ impl Account {
 
     pub(super) fn exchange_token(&mut self, subject: Arc<Secret>, key: TokenKey, turn: &mut Turn<'_>) {
         let (Some(metadata), Some(definition)) = (self.metadata(), self.defined.good.clone()) else { return };
-        if let Some(holding) = self.vault.open_mut()
-            && holding.exchanges.is_refused(&key, turn.now.boot)
-        {
-            // It was asked for while something else was under way.
-            holding.wanted.retain(|wanted| *wanted != key);
-            return self.answer_after_exchange(&key, turn);
-        }
         let listed = metadata.grant_types_supported.as_ref();
         if listed.is_some_and(|listed| !listed.is_empty() && !listed.iter().any(|grant| grant == TOKEN_EXCHANGE)) {
             let why = format!("{} does not offer token exchange (RFC 8693): take `token_exchange` away", self.host());
@@ -83,6 +76,21 @@ impl Account {
         let what = What::TokenExchange { subject, key };
         let attempt = Attempt::first(what, definition, turn.now);
         self.ask(attempt, turn);
+    }
+
+    /// Who joined while something else was under way, for a key that is refused.
+    pub(super) fn answer_refused(&mut self, turn: &mut Turn<'_>) {
+        let (Some(holding), Some(definition)) = (self.vault.open(), &self.defined.good) else { return };
+        let is_refused = |waiter: &Waiter| match &waiter.want {
+            Want::Token { key, .. } => {
+                let key = exchange_key(key);
+                is_exchanged(key, definition) && holding.exchanges.is_refused(key, turn.now.boot)
+            }
+            Want::Refresh => false,
+        };
+        for waiter in self.waiters.take(is_refused) {
+            self.settle_for_now(waiter, turn);
+        }
     }
 
     pub(super) fn token_exchanged(&mut self, attempt: Attempt, outcome: Outcome, turn: &mut Turn<'_>) {
@@ -187,9 +195,11 @@ impl Account {
 }
 
 impl Setbacks {
-    /// When an exchange may be tried again that did not reach the server.
-    pub(super) fn until(&self, now: Boot) -> Boot {
-        self.put_off.as_ref().map_or(now, |(pause, _)| pause.until.max(now))
+    /// When an exchange for this key may be tried again that was refused, or did not reach the server.
+    pub(super) fn until(&self, key: &TokenKey, now: Boot) -> Boot {
+        let put_off = self.put_off.as_ref().map(|(pause, _)| pause.until);
+        let refused = self.refused.iter().find(|(refused, _, _)| refused == key).map(|(_, _, until)| *until);
+        [put_off, refused].into_iter().flatten().fold(now, Boot::max)
     }
 
     /// Why there is no token for this key, for now.
