@@ -40,9 +40,15 @@ impl World {
             return self.later(lasts, Event::DiskFull(false));
         }
         if self.rng.once_in(revoke) {
+            if self.client.is_some() {
+                return self.act_on_client();
+            }
             let family = self.server.families;
             self.note("somebody ends the login at the server");
             return self.server.revoke(family);
+        }
+        if self.client.is_some() && self.rng.once_in(8) {
+            return self.act_on_client();
         }
         match self.rng.below(24) {
             0 => self.begin_login(),
@@ -165,6 +171,11 @@ impl World {
             return;
         }
         self.note("unlock");
+        let is_open = self.account().vault.open().is_some();
+        if let Some(silence) = self.referee.silence.as_mut().filter(|_| is_open) {
+            // It was opened meanwhile. What it knows of the server is read anew, too.
+            silence.is_over();
+        }
         self.referee.locked = false;
         let stored = Box::new(self.disk.read());
         self.hear(Input::Unlocked(stored));

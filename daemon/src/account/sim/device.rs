@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::*;
+use super::net::{Asked, Fate};
 use super::referee::Referee;
 use super::server::Reply;
-use super::world::{Asked, Fate, SECOND, World};
+use super::world::{SECOND, World};
 use crate::oauth::device::Authorization;
 use crate::oauth::par::Pushed;
 use crate::oauth::{Answer, Outcome};
@@ -57,7 +58,8 @@ impl World {
             | Asked::Poll { .. }
             | Asked::Refresh(..)
             | Asked::Code(_)
-            | Asked::TokenExchange(..) => Input::Answered { ticket, answer: self.answered(fate, None) },
+            | Asked::TokenExchange(..)
+            | Asked::Client(_) => Input::Answered { ticket, answer: self.answered(fate, None) },
         }
     }
 
@@ -141,7 +143,7 @@ impl Referee {
                 };
                 self.device.0.insert(authorization.user_code.clone(), code);
             }
-            Input::Pushed { ticket, .. } => self.settles(*ticket),
+            Input::Pushed { ticket, .. } | Input::Unopenable { ticket, .. } => self.settles(*ticket),
             Input::Undecided { ticket, interval, quiet } => {
                 self.settles(*ticket);
                 if let Some(code) = sent.and_then(|code| self.device.0.get_mut(code)) {

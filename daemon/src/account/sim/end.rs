@@ -35,6 +35,7 @@ impl World {
             self.unlock();
         }
         self.hear(Input::NetworkUp);
+        self.calm_client();
         let mut served = false;
         for _ in 0..30 {
             let before = self.referee.served;
@@ -62,6 +63,9 @@ impl World {
         if status.state == State::Ready && self.clock_lies {
             // Set back before the token was made, then caught up: nobody can know that it expired long ago.
             return;
+        }
+        if self.client.is_some() {
+            return self.judge_client(&status);
         }
         let token = self.disk.token.as_ref().map(unseal);
         let would_take = token.as_ref().is_some_and(|token| self.server.would_take(token, self.time));

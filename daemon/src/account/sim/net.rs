@@ -5,11 +5,44 @@ use std::time::Duration;
 use super::super::codec;
 use super::super::testing::{shown, unseal};
 use super::super::*;
+use super::client::Refusal;
 use super::server::Reply;
 use super::trace;
-use super::world::{Asked, Event, Fate, SECOND, World};
+use super::world::{Event, SECOND, World};
 use crate::oauth::{Answer, Granted, Outcome};
 use crate::secret::Secret;
+
+#[derive(Clone)]
+pub(super) enum Asked {
+    Refresh(String, Option<String>),
+    Code(Option<String>),
+    TokenExchange(String, Option<String>),
+    Client(Option<String>),
+    Authorization,
+    Push,
+    Poll { code: String, interval: Duration, key: Option<String> },
+}
+
+/// What becomes of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Answered,
+    /// The server acts, the answer never comes.
+    AnswerLost,
+    /// The server acts, half of the answer comes, with the refresh token in it.
+    Half,
+    /// The server does not act.
+    ServerError,
+    TooMany,
+    Unexplained,
+    Denied,
+    Attention,
+    Moved,
+    /// The server does not act: it wants another proof, or one at all.
+    AnotherProof,
+    /// The server does not act: it refuses the client.
+    Refused(Refusal),
+}
 
 impl World {
     /// The person signs in, or not, or somebody meddles.
@@ -40,7 +73,19 @@ impl World {
                 (Asked::Refresh(unseal(&token), proof_key), Some(unseal(&token)))
             }
             Exchange::Code { proof_key, .. } => (Asked::Code(proof_key.as_ref().and_then(codec::thumbprint)), None),
-            Exchange::ClientCredentials { .. } => (Asked::Code(None), None),
+            Exchange::ClientCredentials { proof_key: None, .. } => (Asked::Client(None), None),
+            Exchange::ClientCredentials { proof_key: Some(ProofKey::New(key)), .. } => {
+                (Asked::Client(codec::thumbprint(&key)), None)
+            }
+            Exchange::ClientCredentials { proof_key: Some(ProofKey::Stored(_)), .. } if self.rng.once_in(30) => {
+                let wait = self.rng.millis(1, 20);
+                return self.later_input(wait, Input::Unopenable { ticket, why: "the key cannot be opened".into() });
+            }
+            Exchange::ClientCredentials { proof_key: Some(ProofKey::Stored(key)), .. } => {
+                let is_stored = self.disk.key.as_ref() == Some(&key);
+                self.referee.rule(is_stored, "bound", || "a proof by a key that is not stored".to_owned());
+                (Asked::Client(Some(key)), None)
+            }
             Exchange::TokenExchange { subject, proof_key, .. } => {
                 (Asked::TokenExchange(shown(&subject), proof_key), None)
             }
@@ -92,9 +137,12 @@ impl World {
             let input = self.device_answers(ticket, &asked, fate);
             let sent = match asked {
                 Asked::Poll { code, .. } => Some(code),
-                Asked::Push | Asked::Authorization | Asked::Refresh(..) | Asked::Code(_) | Asked::TokenExchange(..) => {
-                    None
-                }
+                Asked::Push
+                | Asked::Authorization
+                | Asked::Refresh(..)
+                | Asked::Code(_)
+                | Asked::TokenExchange(..)
+                | Asked::Client(_) => None,
             };
             self.note(&format!("server: {sent:?} {fate:?} {}", trace::named(&input)));
             if self.time < due {
@@ -104,27 +152,41 @@ impl World {
             return;
         }
         let is_proved = match &asked {
-            Asked::Refresh(_, key) | Asked::Code(key) | Asked::Poll { key, .. } | Asked::TokenExchange(_, key) => {
-                key.is_some()
-            }
+            Asked::Refresh(_, key)
+            | Asked::Code(key)
+            | Asked::Poll { key, .. }
+            | Asked::TokenExchange(_, key)
+            | Asked::Client(key) => key.is_some(),
             Asked::Push | Asked::Authorization => false,
         };
         let acts = matches!(fate, Fate::Answered | Fate::AnswerLost | Fate::Half);
         let is_unproved = acts && self.demands_proofs && (!is_proved || self.rng.once_in(3));
         let (acts, fate) = if is_unproved { (false, Fate::AnotherProof) } else { (acts, fate) };
+        let refusal = self.client.as_ref().and_then(|client| match &asked {
+            Asked::Client(None) if is_unproved => client.refuses.or(client.refuses_unproved()),
+            Asked::Client(_) if acts || is_unproved => client.refuses,
+            _ => None,
+        });
+        let (acts, fate) = refusal.map_or((acts, fate), |refusal| (false, Fate::Refused(refusal)));
         let reply = acts.then(|| match &asked {
             Asked::Refresh(token, key) => self.server.refresh(token, key.as_deref(), self.time),
             Asked::Code(key) => self.server.sign_in(key.clone(), self.time),
             Asked::Push | Asked::Authorization | Asked::Poll { .. } => self.server.sign_in(None, self.time),
-            Asked::TokenExchange(subject, _) => self.server.exchange(subject, self.time),
+            Asked::TokenExchange(subject, key) => self.server.exchange(subject, key.clone(), self.time),
+            Asked::Client(key) => self.server.client_token(key.clone(), self.time),
         });
         if matches!(reply, Some(Reply::WrongKey)) {
             self.referee.broken.push("bound: a token was sent without a proof by its key".to_owned());
         }
-        let makes_lineages = !matches!(asked, Asked::TokenExchange(..));
+        let makes_lineages = !matches!(asked, Asked::TokenExchange(..) | Asked::Client(_));
         let sent = match asked {
             Asked::Refresh(token, _) => Some(token),
-            Asked::Code(_) | Asked::Push | Asked::Authorization | Asked::Poll { .. } | Asked::TokenExchange(..) => None,
+            Asked::Code(_)
+            | Asked::Push
+            | Asked::Authorization
+            | Asked::Poll { .. }
+            | Asked::TokenExchange(..)
+            | Asked::Client(_) => None,
         };
         if self.trace.is_some() {
             let what = match &reply {
@@ -183,6 +245,8 @@ impl World {
             (Fate::Denied, _) => none(Outcome::AccessDenied { why: why() }),
             (Fate::Attention, _) => none(Outcome::Attention { why: why() }),
             (Fate::AnotherProof, _) => none(Outcome::AnotherProof { why: why() }),
+            (Fate::Refused(Refusal::InvalidClient), _) => none(Outcome::Misconfigured { why: why() }),
+            (Fate::Refused(Refusal::InvalidGrant), _) => none(Outcome::Ended { why: why() }),
             (Fate::Moved, _) => none(Outcome::Drift { why: why() }),
             (Fate::AnswerLost | Fate::ServerError | Fate::Answered | Fate::Half, _) => {
                 none(Outcome::Ambiguous { why: why() })

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use super::super::testing::unseal;
 use super::super::*;
+use super::client::Silence;
 use super::device::Codes;
 use super::disk::Disk;
 use super::server::Server;
+use crate::oauth::Outcome;
 
 #[derive(Default)]
 pub(super) struct Referee {
@@ -34,6 +36,8 @@ pub(super) struct Referee {
     /// The server named a time before which it does not want to be asked.
     pub(super) not_before: Option<Duration>,
     pub(super) device: Codes,
+    /// Watched where nobody signs in.
+    pub(super) silence: Option<Silence>,
     told_login_needed: bool,
     /// Answers that the account may take as the end of its login.
     pub(super) endings: u32,
@@ -41,6 +45,8 @@ pub(super) struct Referee {
     pub(super) refusals: u32,
     pub(super) served: u64,
     pub(super) exchanges: u64,
+    /// Grants on their way to the disk with a new key.
+    pub(super) keys_stored: u64,
 }
 
 impl Referee {
@@ -76,6 +82,7 @@ impl Referee {
         self.superseded.clear();
         self.locked = true;
         self.not_before = None;
+        self.silence = self.silence.take().map(|_| Silence::default());
         self.forgets_codes();
         self.told_login_needed = false;
     }
@@ -123,6 +130,11 @@ impl Referee {
                 self.rule(!locked, "6", || format!("{token} left a locked keeper"));
                 let is_durable = served.generation <= disk.generation || unsaved;
                 self.rule(is_durable, "2", || format!("{token} of generation {} is not durable", served.generation));
+                let key = server.access_key(&token);
+                let has_key = key.is_none_or(|key| disk.key.as_deref() == Some(key));
+                self.rule(has_key, "bound", || {
+                    format!("{token} was served, and the key that it is bound to is not stored")
+                });
                 let left = server.access_left(&token, now);
                 let is_known = served.expires_at > 0 && !clock_lies;
                 self.rule(!is_known || left.is_none_or(|left| !left.is_zero()), "no expired token", || {
@@ -148,11 +160,22 @@ impl Referee {
                 let is_stored = disk.token.is_some() && !unsaved;
                 self.rule(is_stored, "2", || "the page says stored, the disk does not".to_owned());
             }
-            Effect::Notify(Notice::Recovered) | Effect::Save { change: Change::Forget { .. }, .. } => {
+            Effect::Notify(Notice::Recovered) => self.told_login_needed = false,
+            Effect::Save { change: Change::Forget { .. }, .. } => {
                 self.told_login_needed = false;
+                if self.silence.is_some() {
+                    // Who comes back comes anew.
+                    (self.silence, self.not_before) = (Some(Silence::default()), None);
+                }
+            }
+            Effect::Save { change: Change::Grant { grant, .. }, .. } => {
+                self.keys_stored += u64::from(grant.new_key.is_some());
+            }
+            Effect::Discover { .. } => {
+                let early = self.silence.as_ref().and_then(|silence| silence.discovers(now));
+                self.rule(early.is_none(), "back-off", || early.unwrap_or_default());
             }
             Effect::Notify(Notice::Attention { .. } | Notice::LoginEndsSoon { .. } | Notice::Unsaved { .. })
-            | Effect::Discover { .. }
             | Effect::MakeKey { .. }
             | Effect::Save { .. }
             | Effect::Listen { .. }
@@ -193,7 +216,13 @@ impl Referee {
                 self.rule(!subject.starts_with("rt-"), "7", || format!("{subject} was exchanged for an access token"));
             }
             Exchange::DeviceCode { code, .. } => self.sees_poll(&super::super::testing::shown(code), now),
-            Exchange::ClientCredentials { .. } | Exchange::Push { .. } | Exchange::DeviceAuthorization { .. } => {}
+            Exchange::ClientCredentials { .. } => {
+                let early = self.is_quiet_time(now);
+                self.rule(!early, "no request earlier than allowed", || format!("a client at {now:?}"));
+                let early = self.silence.as_mut().and_then(|silence| silence.asks(now));
+                self.rule(early.is_none(), "back-off", || early.unwrap_or_default());
+            }
+            Exchange::Push { .. } | Exchange::DeviceAuthorization { .. } => {}
         }
     }
 
@@ -202,6 +231,26 @@ impl Referee {
         let once = self.answered.insert(waiter);
         self.rule(once && due.is_some(), "4", || format!("caller {} was answered twice, or never asked", waiter.0));
         self.rule(due.is_none_or(|due| now <= due), "4", || format!("caller {} was answered late", waiter.0));
+    }
+
+    /// What is heard of a server that may be silent, before the account hears it.
+    pub(super) fn hears_of_server(&mut self, input: &Input, now: Duration) {
+        let Some(silence) = &mut self.silence else { return };
+        match input {
+            // What comes after a lock is settled; what comes to nothing is forgotten.
+            Input::Answered { .. } | Input::Discovered { .. } if self.locked => silence.is_over(),
+            Input::Answered { ticket, .. } if self.token_exchanges.contains(ticket) => {}
+            Input::Answered { answer, .. } => match answer.outcome {
+                Outcome::NotSent { .. } | Outcome::Portal { .. } | Outcome::Ambiguous { .. } => silence.fails(now),
+                Outcome::AnotherProof { .. } => silence.demands_proof(now),
+                _ => silence.is_over(),
+            },
+            Input::Discovered { result: Err(_), .. } => silence.fails(now),
+            Input::RefreshWanted { .. } | Input::LoginWanted { .. } => silence.excuses(),
+            Input::Unopenable { .. } => silence.is_put_off(),
+            Input::NetworkUp => silence.is_over(),
+            _ => {}
+        }
     }
 
     /// Nobody is left behind.

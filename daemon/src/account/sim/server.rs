@@ -17,6 +17,9 @@ pub(super) enum Kind {
     Strict,
 }
 
+/// The family of what nobody signed in for.
+const CLIENT: u64 = 0;
+
 pub(super) struct Server {
     pub(super) kind: Kind,
     /// A refresh ends the access tokens made before.
@@ -52,6 +55,8 @@ struct Token {
 
 struct Access {
     family: u64,
+    /// What it is bound to.
+    key: Option<String>,
     expires: Duration,
     killed: bool,
 }
@@ -121,8 +126,14 @@ impl Server {
         Reply::Tokens { access: self.access_token(family, now), refresh: Some(refresh) }
     }
 
+    /// RFC 6749 §4.4: a token for the client itself, bound to the key of the proof.
+    pub(super) fn client_token(&mut self, key: Option<String>, now: Duration) -> Reply {
+        self.keys.insert(CLIENT, key);
+        Reply::Tokens { access: self.access_token(CLIENT, now), refresh: None }
+    }
+
     /// RFC 8693: another access token for a live one. No refresh token is touched, no access token killed.
-    pub(super) fn exchange(&mut self, subject: &str, now: Duration) -> Reply {
+    pub(super) fn exchange(&mut self, subject: &str, key: Option<String>, now: Duration) -> Reply {
         let family = match self.access.get(subject) {
             Some(access) if !access.killed && access.expires > now => access.family,
             Some(_) | None => return Reply::InvalidGrant,
@@ -132,7 +143,7 @@ impl Server {
         }
         self.made += 1;
         let token = format!("ex-{}", self.made);
-        self.access.insert(token.clone(), Access { family, expires: now + self.lifetime, killed: false });
+        self.access.insert(token.clone(), Access { family, key, expires: now + self.lifetime, killed: false });
         Reply::Tokens { access: token, refresh: None }
     }
 
@@ -165,6 +176,11 @@ impl Server {
         self.access.get(token).map(|access| access.expires.saturating_sub(now))
     }
 
+    /// The key that the access token is bound to.
+    pub(super) fn access_key(&self, token: &str) -> Option<&str> {
+        self.access.get(token)?.key.as_deref()
+    }
+
     fn refresh_token(&mut self, family: u64) -> String {
         self.made += 1;
         let token = format!("rt-{}", self.made);
@@ -178,7 +194,8 @@ impl Server {
         }
         self.made += 1;
         let token = format!("at-{}", self.made);
-        let access = Access { family, expires: now + self.lifetime, killed: false };
+        let key = self.keys.get(&family).cloned().flatten();
+        let access = Access { family, key, expires: now + self.lifetime, killed: false };
         self.access.insert(token.clone(), access);
         token
     }

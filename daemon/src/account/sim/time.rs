@@ -95,6 +95,9 @@ impl World {
                 self.hear(input);
             }
             Event::Commit { .. } => {}
+            Event::Kill if self.account.is_some() => self.crash(false),
+            Event::Lock if self.account.is_some() && self.asleep_until.is_none() => self.lock_and_unlock(),
+            Event::Kill | Event::Lock => {}
             Event::Network(up) => {
                 self.network = up;
                 self.note("the network is back");

@@ -9,7 +9,9 @@ use tokenkeeper_config::{Definition, Rotation, Switch};
 
 use super::super::testing::{self, Clock, line};
 use super::super::*;
+use super::client::{Client, Silence};
 use super::disk::Disk;
+use super::net::{Asked, Fate};
 use super::referee::Referee;
 use super::rng::Rng;
 use super::server::{Kind, Server};
@@ -19,6 +21,15 @@ pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const AUDIENCES: [&str; 2] = ["https://a", "https://b"];
 /// What no definition declares: got by exchange, or not at all.
 pub(super) const UNDECLARED: [&str; 2] = ["https://x", "https://y"];
+
+/// Whose schedules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Plays {
+    /// People sign in.
+    Login,
+    /// A client asks by itself.
+    Client,
+}
 
 pub(super) struct World {
     pub(super) rng: Rng,
@@ -39,6 +50,8 @@ pub(super) struct World {
     pub(super) disk_full: bool,
     /// The server answers nobody without a proof, and wants another nonce now and then.
     pub(super) demands_proofs: bool,
+    /// Set where nobody signs in.
+    pub(super) client: Option<Client>,
     pub(super) faults: Faults,
     pub(super) names: u64,
     /// Set when the clock was set while the machine also rebooted: then nobody can know when a token expires.
@@ -84,43 +97,18 @@ pub(super) enum Event {
         change: Box<Change>,
     },
     Network(bool),
+    /// Out of turn.
+    Kill,
+    /// The same, and unlocked again.
+    Lock,
     DiskFull(bool),
     Wake {
         told: bool,
     },
 }
 
-#[derive(Clone)]
-pub(super) enum Asked {
-    Refresh(String, Option<String>),
-    Code(Option<String>),
-    TokenExchange(String, Option<String>),
-    Authorization,
-    Push,
-    Poll { code: String, interval: Duration, key: Option<String> },
-}
-
-/// What becomes of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
-    Answered,
-    /// The server acts, the answer never comes.
-    AnswerLost,
-    /// The server acts, half of the answer comes, with the refresh token in it.
-    Half,
-    /// The server does not act.
-    ServerError,
-    TooMany,
-    Unexplained,
-    Denied,
-    Attention,
-    Moved,
-    /// The server does not act: it wants another proof, or one at all.
-    AnotherProof,
-}
-
 impl World {
-    pub(super) fn new(seed: u64, trace: bool) -> Self {
+    pub(super) fn new(plays: Plays, seed: u64, trace: bool) -> Self {
         let mut rng = Rng::new(seed);
         let windows = [3, 10, 60, 600].map(Duration::from_secs);
         let kind = match rng.below(3) {
@@ -136,6 +124,7 @@ impl World {
         if demands_proofs {
             definition.dpop = rng.pick(&[Switch::Auto, Switch::On]);
         }
+        let client = (plays == Plays::Client).then(|| Client::new(&mut definition, &mut rng));
         let calm = rng.once_in(3);
         let often = |n: u64| if calm { n * 10 } else { n };
         let faults = Faults {
@@ -167,6 +156,7 @@ impl World {
             network: true,
             disk_full: false,
             demands_proofs,
+            client,
             faults,
             names: 0,
             clock_lies: false,
@@ -174,6 +164,7 @@ impl World {
             steps: 0,
             lost_rotations: 0,
         };
+        world.referee.silence = world.client.as_ref().map(|_| Silence::default());
         world.start();
         world
     }
@@ -208,6 +199,7 @@ impl World {
         if self.trace.is_some() {
             self.note(&format!("-> {}", trace::named(&input)));
         }
+        self.referee.hears_of_server(&input, self.time);
         let now = self.clock.now();
         let mut effects = Vec::new();
         let account = account.step(&now, input, &mut effects);
@@ -234,10 +226,7 @@ impl World {
                 };
                 self.later_input(wait, Input::Discovered { ticket, result });
             }
-            Effect::MakeKey { ticket } => {
-                let wait = self.rng.millis(1, 20);
-                self.later_input(wait, Input::KeyMade { ticket, key: crate::oauth::testing::proof_key() });
-            }
+            Effect::MakeKey { ticket } => self.make_key(ticket),
             Effect::Ask { ticket, exchange, timeout, .. } => self.send(ticket, exchange, timeout),
             Effect::Save { ticket, change } => {
                 let wait = self.rng.millis(1, 60);
@@ -276,6 +265,9 @@ impl World {
         if !self.server.tells {
             let endpoint = "https://idp.example/introspect".parse().expect("an address");
             Arc::make_mut(&mut metadata).introspection_endpoint = Some(endpoint);
+        }
+        if let Some(client) = &self.client {
+            client.publishes(Arc::make_mut(&mut metadata));
         }
         metadata
     }
