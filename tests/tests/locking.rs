@@ -89,6 +89,26 @@ async fn what_a_person_locked_a_person_opens() {
 }
 
 #[tokio::test]
+async fn a_locked_vault_takes_no_secret_and_removes_no_account() {
+    let idp = Idp::start(Settings::default()).await;
+    let world = World::with(&account("work", &idp)).await;
+    world.sign_in("work").await;
+    let work = world.account("work").await;
+    let request = work.set_secret().await.expect("it may be set");
+    world.client().await.vault().lock().await.expect("locked");
+    is_locked(&world).await;
+    request.input(&[("client_secret", b"secret")]).await.expect("it is asked for");
+    let refused = request.wait().await.expect_err("there is nowhere to keep it");
+    assert_eq!(refused.name(), Some(ErrorName::Locked), "{refused}");
+    let refused = work.set_secret().await.map(drop).expect_err("nor is another asked for");
+    assert_eq!(refused.name(), Some(ErrorName::Locked), "{refused}");
+    let refused = work.remove().await.expect_err("the login cannot be forgotten");
+    assert_eq!(refused.name(), Some(ErrorName::Locked), "{refused}");
+    assert!(world.run("tokenkeeper", &["unlock"]).await.status.success());
+    is_open(&world).await;
+}
+
+#[tokio::test]
 async fn without_the_setting_the_screen_is_nobodys_business() {
     let idp = Idp::start(Settings::default()).await;
     let world = World::signed_in(&idp).await;

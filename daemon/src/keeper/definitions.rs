@@ -12,6 +12,7 @@ use tokenkeeper_config::{AccountName, Config, Loaded, Places, Value};
 use super::entry::{Defined, Entry};
 use super::handle::Reply;
 use super::random;
+use super::slots::vault_denied;
 use super::task::{Keeper, Report};
 use super::waiters::Waiting;
 use crate::account::{Denied, Input};
@@ -186,7 +187,7 @@ impl Keeper {
             let result = match done.await {
                 Ok(Ok(())) => {
                     errands.unregister(&name).await;
-                    let removed = errands.vault.remove(&name).await.map_err(|e| Denied::Failed(e.to_string()));
+                    let removed = errands.vault.remove(&name).await.map_err(|refused| vault_denied(&refused));
                     removed.and_then(|()| delete(&own_file))
                 }
                 Ok(Err(denied)) => Err(denied),

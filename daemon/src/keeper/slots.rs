@@ -81,7 +81,7 @@ impl Keeper {
     pub(super) fn keep_secret(&mut self, request: RequestId, account: AccountName, secret: Secret) {
         self.errands.run(async move |errands| {
             let kept = errands.vault.set_client_secret(&account, secret).await;
-            let result = kept.map_err(|e| Denied::Failed(e.to_string()));
+            let result = kept.map_err(|refused| vault_denied(&refused));
             if result.is_ok() {
                 let _ = errands.reports.send(Report::SecretChanged { account });
             }
