@@ -244,9 +244,10 @@ fn is_challenge(response: &Response) -> bool {
 
 fn refusal(response: &Response, fields: &Json, host: &str, wish: &Wish<'_>) -> NotRegistered {
     let status = response.status();
+    let shown: Vec<&Secret> = wish.token.iter().map(|InitialToken(token)| token).collect();
     let said = match (fields.text("error"), fields.text("error_description")) {
-        (Some(code), Some(why)) => format!(" `{}` ({})", text::quote_code(code, &[]), text::quote(why, &[])),
-        (Some(code), None) => format!(" `{}`", text::quote_code(code, &[])),
+        (Some(code), Some(why)) => format!(" `{}` ({})", text::quote_code(code, &shown), text::quote(why, &shown)),
+        (Some(code), None) => format!(" `{}`", text::quote_code(code, &shown)),
         (None, _) => String::new(),
     };
     let sentence = |what: &str| format!("{host} {what}: it answered {}{said}", status.as_u16());

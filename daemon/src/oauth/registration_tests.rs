@@ -125,6 +125,8 @@ fn an_initial_access_token_is_shown() {
         let body = r#"{"error":"invalid_token","error_description":"canary-iat is unknown"}"#;
         let refused = read(&Ok(response(status, body)), "as.example", &wish).err().expect("refused");
         assert!(matches!(refused, NotRegistered::TokenRefused(_)), "{refused}");
+        let said = refused.to_string();
+        assert!(said.contains("([hidden] is unknown)") && !said.contains("canary"), "{said}");
     }
     for none in [&b""[..], b"two words", b"line\n", "ü".as_bytes(), &[b'x'; MAX_TOKEN + 1]] {
         assert!(InitialToken::new(Secret::copy_of(none)).is_none());
