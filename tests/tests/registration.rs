@@ -148,6 +148,23 @@ async fn an_initial_access_token_is_shown_once_and_kept_nowhere() {
     }
 }
 
+/// A26: who gives up while the server registers the client gets no account, and the server does not keep the client.
+#[tokio::test]
+async fn a_registration_that_was_given_up_leaves_no_client() {
+    let idp = Idp::start(Settings { initial_access_token: Some(TOKEN.into()), ..Settings::default() }).await;
+    let world = world().await;
+    world.write("home/token", TOKEN);
+    idp.plan(Fault { at: Endpoint::Register, commit: true, delay: 5.0, deed: Deed::Answer, times: 1 });
+    let file = world.path("home/token").display().to_string();
+    let words = ["add", "work", "--issuer", &idp.issuer(), "--initial-access-token-file", &file, "--no-login"];
+    let mut child = world.command(programs::ours("tokenkeeper")).args(words).spawn().expect("it starts");
+    assert!(idp.ledger().until(PATIENCE, |_| registered(&idp) == 1).await, "{}", world.keeper().log());
+    // It is registered, and the answer is on its way.
+    child.kill().await.expect("it runs");
+    assert!(idp.ledger().until(PATIENCE, |_| unregistered(&idp) == 1).await, "{}", world.keeper().log());
+    assert!(!definition(&world, "work").exists());
+}
+
 /// What the companion said, given something on its standard input: it ended well, or not.
 async fn with_input(world: &World, words: &[&str], input: &str) -> Result<String, String> {
     let mut command = world.command(programs::ours("tokenkeeper"));

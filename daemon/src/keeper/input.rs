@@ -28,8 +28,8 @@ impl Keeper {
                     self.keep_secret(request, account, value);
                 }
                 Kind::Registration { definition } => {
-                    let definition = definition.clone();
-                    self.register_by_token(request, definition, value)?;
+                    let (definition, view) = (definition.clone(), open.watch());
+                    self.register_by_token((request, view), definition, value)?;
                 }
                 Kind::Login(login) => {
                     let account = login.account.clone();

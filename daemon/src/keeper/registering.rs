@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokenkeeper_config::{AccountName, Definition, Value};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use url::Url;
 
 use super::draft::Draft;
 use super::errands::Errands;
-use super::handle::{Begun, Outcome, Reply, RequestState};
+use super::handle::{Begun, Outcome, Reply, RequestState, RequestView};
 use super::random;
 use super::requests::Kind;
 use super::slots::vault_denied;
@@ -51,7 +52,17 @@ pub(super) struct Registration {
 /// Who hears of it.
 enum Asker {
     Call(Reply<Enrolled>),
-    Request(RequestId),
+    Request(RequestId, watch::Receiver<RequestView>),
+}
+
+impl Asker {
+    /// Whether it was given up, or took too long.
+    fn has_left(&self) -> bool {
+        match self {
+            Self::Call(reply) => reply.is_closed(),
+            Self::Request(_, view) => !matches!(view.borrow().state, RequestState::Pending),
+        }
+    }
 }
 
 /// Registered and stored; what is left is the definition.
@@ -91,7 +102,7 @@ impl Keeper {
 
     pub(super) fn register_by_token(
         &mut self,
-        request: RequestId,
+        request: (RequestId, watch::Receiver<RequestView>),
         definition: BTreeMap<String, Value>,
         token: Secret,
     ) -> Result<(), Denied> {
@@ -99,7 +110,7 @@ impl Keeper {
             || Denied::InvalidArgs("what was given is no initial access token: that is one word in ASCII".into());
         let token = InitialToken::new(token).ok_or_else(none)?;
         let name = self.registrable(&definition)?;
-        self.register(name, definition, Some(token), Asker::Request(request));
+        self.register(name, definition, Some(token), Asker::Request(request.0, request.1));
         Ok(())
     }
 
@@ -122,7 +133,7 @@ impl Keeper {
         self.registering.insert(name.clone());
         let draft = Draft::new(name.clone(), definition, self.definitions.places.clone());
         self.errands.run(async move |errands| {
-            let result = errands.register(draft, token).await;
+            let result = errands.register(draft, token, &asker).await;
             Report::Registered(Box::new(Registration { name, result, asker }))
         });
     }
@@ -141,18 +152,18 @@ impl Keeper {
         self.publish();
         match (asker, answer) {
             (Asker::Call(reply), answer) => drop(reply.send(answer)),
-            (Asker::Request(id), Ok(enrolled)) => {
+            (Asker::Request(id, _), Ok(enrolled)) => {
                 let account = Some(enrolled.account.clone());
                 let outcome = Outcome { account, subject: None, enrolled: Some(Box::new(enrolled)) };
                 self.requests.end(id, RequestState::Done(outcome));
             }
-            (Asker::Request(id), Err(denied)) => self.requests.end(id, RequestState::Failed(denied)),
+            (Asker::Request(id, _), Err(denied)) => self.requests.end(id, RequestState::Failed(denied)),
         }
     }
 }
 
 impl Errands {
-    async fn register(&self, mut draft: Draft, token: Option<InitialToken>) -> Result<Done, Denied> {
+    async fn register(&self, mut draft: Draft, token: Option<InitialToken>, asker: &Asker) -> Result<Done, Denied> {
         let search = timeout(SEARCH, self.find(&mut draft)).await;
         let (definition, metadata) = search.unwrap_or_else(|_| {
             let why = format!("the server of `{}` was not found within {} s", draft.name, SEARCH.as_secs());
@@ -167,9 +178,18 @@ impl Errands {
         let definition = draft.definition()?;
         let wish = Wish { redirect: &definition.redirect, scopes: &definition.scopes, token: token.as_ref() };
         let client = self.enrol_client(&endpoint, &metadata, &wish).await?;
-        let replaced = self.vault.registration(&draft.name).await.ok().flatten();
-        // A server may know us again, and give the client that it gave before.
-        let replaced = replaced.filter(|before| before.client_id != client.client_id);
+        let before = self.vault.registration(&draft.name).await;
+        // A server may know us again, and give the client that it gave before, which is in use.
+        let is_another = |before: &vault::Registration| before.client_id != client.client_id;
+        let is_new = before.as_ref().is_ok_and(|before| before.as_ref().is_none_or(is_another));
+        let replaced = before.ok().flatten().filter(is_another);
+        // The last moment: what is stored from here on is added.
+        if asker.has_left() {
+            if is_new {
+                self.end(&draft.name, kept(issuer, client).0).await;
+            }
+            return Err(Denied::Cancelled);
+        }
         draft.take_client(&client, &definition, endpoint.host_str().unwrap_or_default());
         let enrolled = Enrolled {
             account: draft.name.clone(),
@@ -178,7 +198,7 @@ impl Errands {
             notes: std::mem::take(&mut draft.notes),
             secret_expires_at: client.secret_expires_at,
         };
-        self.keep(&draft.name, issuer, client).await?;
+        self.keep(&draft.name, issuer, client, is_new).await?;
         Ok(Done { definition: draft.whole(), enrolled, replaced })
     }
 
@@ -252,11 +272,10 @@ impl Errands {
         })
     }
 
-    /// Puts a client into the vault; one that cannot be kept is ended at once.
-    async fn keep(&self, name: &AccountName, issuer: String, client: Registered) -> Result<(), Denied> {
-        let Registered { client_id, secret, secret_expires_at, management, .. } = client;
-        let spare = management.as_ref().map(Management::duplicate);
-        let kept = vault::Registration { client_id, issuer, secret_expires_at, management };
+    /// Puts a client into the vault; a new one that cannot be kept is ended at once.
+    async fn keep(&self, name: &AccountName, issuer: String, client: Registered, is_new: bool) -> Result<(), Denied> {
+        let (kept, secret) = kept(issuer, client);
+        let spare = kept.management.as_ref().filter(|_| is_new).map(Management::duplicate);
         let Err(refused) = self.vault.set_registration(name, kept, secret).await else { return Ok(()) };
         if let Some(management) = spare {
             let host = management.uri.host_str().unwrap_or_default();
@@ -271,6 +290,12 @@ impl Errands {
         }
         Err(vault_denied(&refused))
     }
+}
+
+/// What the vault keeps of a client.
+fn kept(issuer: String, client: Registered) -> (vault::Registration, Option<Secret>) {
+    let Registered { client_id, secret, secret_expires_at, management, .. } = client;
+    (vault::Registration { client_id, issuer, secret_expires_at, management }, secret)
 }
 
 fn not_found(failed: DiscoveryFailed) -> Denied {

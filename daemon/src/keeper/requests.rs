@@ -110,6 +110,11 @@ impl Request {
         }
     }
 
+    /// For whoever works for it, and has to know when it ends.
+    pub(super) fn watch(&self) -> watch::Receiver<RequestView> {
+        self.view.subscribe()
+    }
+
     /// What it waits for.
     pub(super) fn wants(&self, key: &str) -> bool {
         self.view.borrow().wants.contains(&key)
