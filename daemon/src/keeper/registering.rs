@@ -23,7 +23,6 @@ use crate::discover;
 use crate::oauth::Metadata;
 use crate::oauth::management::Management;
 use crate::oauth::registration::{self, InitialToken, NotRegistered, Registered, Wish};
-use crate::oauth::revoke::Told;
 use crate::secret::Secret;
 use crate::vault;
 
@@ -278,15 +277,7 @@ impl Errands {
         let spare = kept.management.as_ref().filter(|_| is_new).map(Management::duplicate);
         let Err(refused) = self.vault.set_registration(name, kept, secret).await else { return Ok(()) };
         if let Some(management) = spare {
-            let host = management.uri.host_str().unwrap_or_default();
-            match self.delete(&management).await {
-                Told::Revoked => {
-                    tracing::info!(account = %name, "{host} has deleted the client that it had registered")
-                }
-                Told::Refused(_) | Told::Later(_) => {
-                    tracing::warn!(account = %name, "the client that {host} registered stays there, unused");
-                }
-            }
+            self.end_at_once(name, &management).await;
         }
         Err(vault_denied(&refused))
     }

@@ -157,16 +157,29 @@ impl Errands {
             return tracing::warn!(account = %name, "the client {client_id} stays at {issuer}, {why}");
         };
         let revocation = Revocation::of_registration(client_id, &uri, self.clock.now().wall.0);
+        let spare = Management { uri, token: token.duplicate() };
         match self.vault.add_unrevoked(name, Unrevoked { revocation, token, client_secret: None }).await {
             Ok(id) => drop(self.reports.send(Report::Unrevoked(vec![id]))),
             Err(why) => {
-                tracing::warn!(account = %name, "the client that {issuer} registered stays there, unused: {why}")
+                tracing::warn!(account = %name, "a client at {issuer} that is to be deleted cannot be noted down: {why}");
+                self.end_at_once(name, &spare).await;
+            }
+        }
+    }
+
+    /// The only try to have a client deleted that the vault cannot keep.
+    pub(super) async fn end_at_once(&self, name: &AccountName, management: &Management) {
+        let host = management.uri.host_str().unwrap_or_default();
+        match self.delete(management).await {
+            Told::Revoked => tracing::info!(account = %name, "{host} has deleted the client that it had registered"),
+            Told::Refused(_) | Told::Later(_) => {
+                tracing::warn!(account = %name, "the client that {host} registered stays there, unused");
             }
         }
     }
 
     /// One try.
-    pub(super) async fn delete(&self, management: &Management) -> Told {
+    async fn delete(&self, management: &Management) -> Told {
         let sent = self.http.send(management::deletion(management), TIMEOUT).await;
         management::read_deletion(&sent, self.clock.now().wall)
     }
