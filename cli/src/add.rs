@@ -43,7 +43,7 @@ pub(crate) async fn run(args: Add) -> Result<(), Fault> {
         }
         return Ok(());
     }
-    login::sign_in(&keeper, &name, Wish { no_browser, refresh_token, ..Wish::default() }).await?;
+    login::sign_in(&keeper, &name, Wish { no_browser, refresh_token, ..Wish::default() }, &mut interrupt).await?;
     say::note(format_args!("`tokenkeeper token {name}` prints a current token from now on."));
     Ok(())
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokenkeeper::wire::ErrorName;
 use tokenkeeper::{Account, Error, Keeper, LoginOptions, Outcome, Request};
+use tokio::signal::unix::Signal;
 
 use crate::args::{FlowWord, Login};
 use crate::ask::Hidden;
@@ -41,18 +42,20 @@ pub(crate) async fn run(args: Login) -> Result<(), Fault> {
     let keeper = link::keeper().await?;
     let Login { name, flow, no_browser, scopes, acr, max_age, retry, adopt } = args;
     let wish = Wish { flow, no_browser, scopes, acr, max_age, retry, adopt, refresh_token: None };
-    sign_in(&keeper, name.as_str(), wish).await
+    sign_in(&keeper, name.as_str(), wish, &mut ask::interrupts()?).await
 }
 
-/// Signs in and says who did.
+/// Signs in and says who did. Ctrl-C ends it, also while the server is asked how it wants the login.
 ///
 /// # Errors
 /// As [`run`].
-pub(crate) async fn sign_in(keeper: &Keeper, name: &str, wish: Wish) -> Result<(), Fault> {
+pub(crate) async fn sign_in(keeper: &Keeper, name: &str, wish: Wish, interrupt: &mut Signal) -> Result<(), Fault> {
     let account = keeper.account(name)?;
-    let login = begin(&account, &wish).await.map_err(Fault::about(name))?;
-    // From here on Ctrl-C is heard, before anything is shown that a person could answer with it.
-    let mut interrupt = ask::interrupts()?;
+    let begun = tokio::select! {
+        begun = begin(&account, &wish) => begun,
+        _ = interrupt.recv() => Err(cancelled()),
+    };
+    let login = begun.map_err(Fault::about(name))?;
     let ended = async {
         if let Some(token) = &wish.refresh_token {
             login.request.input(&[("refresh_token", token)]).await?;
@@ -173,6 +176,10 @@ fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> t
 /// The person pressed Ctrl-C: the request ends too, so that no listener is left.
 async fn given_up(request: &Request) -> Error {
     let _ = request.cancel().await;
+    cancelled()
+}
+
+fn cancelled() -> Error {
     Error::Refused { name: ErrorName::Cancelled, message: "cancelled; the account is as it was before".to_owned() }
 }
 

@@ -1,10 +1,12 @@
 //! A person at a terminal: what the companion asks, what it never shows, and what is left when the person has had enough.
 
-use tokenkeeper_tests::idp::{Event, Idp, Settings};
+use rustix::process::{Pid, Signal, kill_process};
+use tokenkeeper_tests::idp::{Deed, Endpoint, Event, Fault, Idp, Settings};
 use tokenkeeper_tests::person;
 use tokenkeeper_tests::programs;
 use tokenkeeper_tests::terminal::{ENTER, Terminal, UP};
 use tokenkeeper_tests::world::{World, account, text};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 const NAME: &str = "Name of the account";
 const PROVIDER: &str = "Provider";
@@ -103,6 +105,26 @@ async fn nothing_is_added_by_who_gives_up() {
         assert!(terminal.echoes(), "at {question}");
     }
     assert_eq!(accounts(&world).await, 0);
+}
+
+/// Ctrl-C is heard also after the last question, while the server takes its time to say how it wants the login.
+#[tokio::test]
+async fn who_gives_up_need_not_wait_for_the_server() {
+    let idp = Idp::start(Settings::default()).await;
+    let world = World::new().await;
+    let deed = Deed::Say { status: 503, headers: Vec::new(), body: String::new() };
+    idp.plan(Fault { at: Endpoint::Metadata, commit: false, delay: 30.0, deed, times: 0 });
+    let mut command = world.command(programs::ours("tokenkeeper"));
+    command.args(["add", "work", "--issuer", &idp.issuer(), "--client-id", "desktop", "--no-browser"]);
+    let mut child = command.spawn().expect("it starts");
+    let mut said = BufReader::new(child.stderr.take().expect("piped")).lines();
+    let mut next = async || said.next_line().await.expect("text").expect("another line");
+    while next().await != "Added work." {}
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw).expect("it runs");
+    kill_process(pid, Signal::INT).expect("it is ours to signal");
+    let last = next().await;
+    assert!(last.contains("cancelled"), "{last}");
+    assert_eq!(child.wait().await.expect("it ends").code(), Some(1));
 }
 
 /// A client secret and a passphrase are typed, and stand nowhere on the screen.
