@@ -75,6 +75,7 @@ async fn an_initial_access_token_is_asked_for_where_it_is_wanted() {
     terminal.press(ENTER);
     terminal.shows(CLIENT_ID).await;
     terminal.interrupted().await;
+    assert_eq!(terminal.screen().matches("registers no clients for strangers").count(), 1, "{}", terminal.screen());
 
     let mut terminal = companion(&world, &words);
     terminal.shows(INITIAL_TOKEN).await;

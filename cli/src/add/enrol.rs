@@ -37,15 +37,18 @@ pub(super) async fn ask(
             }
             Err(Error::Refused { name: ErrorName::NotSupported, message }) => {
                 let (message, advice) = fault::advised(&message);
-                if token.is_none() && ask::person() && advice.is_some_and(|advice| advice.contains(TOKEN_OPTION)) {
+                let wants_token = token.is_none() && advice.is_some_and(|advice| advice.contains(TOKEN_OPTION));
+                let may_go_on = !wanted && draft.names_a_server();
+                if ask::person() && (wants_token || may_go_on) {
                     say::note(format_args!("{message}."));
+                }
+                if ask::person() && wants_token {
                     token = ask::optional_secret("Initial access token (Enter if you have none): ")?;
                     if token.is_some() {
                         continue;
                     }
                 }
-                if !wanted && ask::person() && draft.names_a_server() {
-                    say::note(format_args!("{message}."));
+                if ask::person() && may_go_on {
                     return Ok(None);
                 }
                 return Err(Fault::usage(format!("{name}: {message}")).hint(needs_client(draft, advice)));
