@@ -31,7 +31,7 @@ pub struct Keeper {
 }
 
 /// A client that a server registered.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Registered {
     /// The client.
@@ -144,7 +144,8 @@ impl Keeper {
     /// `NotSupported` where the server registers no clients by itself; `InvalidArgs` names the key that is wrong.
     pub async fn register(&self, definition: &Definition) -> Result<(Account, Registered), Error> {
         let (path, info) = self.proxy.register(&borrowed(definition)?).await?;
-        Ok((self.made("Register", &path)?, Registered::from_wire(&info).unwrap_or_default()))
+        let registered = Registered::from_wire(&info).ok_or_else(no_client)?;
+        Ok((self.made("Register", &path)?, registered))
     }
 
     /// As [`register`](Self::register), at a server that registers clients for those only who show it an initial access
@@ -161,11 +162,14 @@ impl Keeper {
         let mut options = borrowed(definition)?;
         options.insert(INITIAL_ACCESS_TOKEN, Variant::from(true));
         let (path, info) = self.proxy.register(&options).await?;
-        let bad = |why: &str| Error::BadAnswer { call: "Register", why: why.to_owned() };
-        let request = take(&info, REQUEST).ok_or_else(|| bad("there is no request to bring the token to"))?;
+        let no_request = || {
+            let why = "there is no request to bring the token to".to_owned();
+            Error::BadAnswer { call: "Register", why }
+        };
+        let request = take(&info, REQUEST).ok_or_else(no_request)?;
         let request = Request::new(self.connection(), request).await?;
         request.input(&[(want::INITIAL_ACCESS_TOKEN, initial_access_token)]).await?;
-        let registered = request.wait().await?.registered.ok_or_else(|| bad("there is no client"))?;
+        let registered = request.wait().await?.registered.ok_or_else(no_client)?;
         Ok((self.made("Register", &path)?, registered))
     }
 
@@ -209,6 +213,10 @@ impl Keeper {
     pub fn connection(&self) -> &Connection {
         &self.link.connection
     }
+}
+
+fn no_client() -> Error {
+    Error::BadAnswer { call: "Register", why: "there is no client".to_owned() }
 }
 
 fn borrowed(definition: &Definition) -> zbus::Result<Options<'_>> {

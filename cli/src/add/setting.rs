@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use tokenkeeper::wire::key::register::INITIAL_ACCESS_TOKEN;
 use zbus::Variant;
 
 use crate::fault::Fault;
@@ -14,6 +15,10 @@ pub(super) fn parsed(setting: &str) -> Result<(String, toml::Value), Fault> {
     let key = key.trim();
     if key.is_empty() || !key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
         return Err(wrong());
+    }
+    if key == INITIAL_ACCESS_TOKEN {
+        return Err(Fault::usage(format!("{key} is no key of the configuration"))
+            .hint("say --initial-access-token-file FILE: a secret belongs in no command line"));
     }
     let read: Result<toml::Table, _> = toml::from_str(&format!("value = {value}"));
     let toml = read.ok().and_then(|mut table| table.remove("value"));
@@ -63,6 +68,12 @@ fn as_it_is(value: &toml::Value) -> Variant<'static> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_is_no_setting_and_is_not_repeated() {
+        let fault = parsed("initial_access_token=canary").expect_err("it belongs in a file");
+        assert!(!format!("{fault:?}").contains("canary"), "{fault:?}");
+    }
 
     #[test]
     fn details_are_said_in_toml_or_json() {
