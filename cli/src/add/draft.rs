@@ -20,7 +20,7 @@ pub(super) struct Draft {
     register: bool,
     /// Whether the login is one that was made elsewhere: then its client was, too.
     imports: bool,
-    /// Whether the client's secret was given, in a file or on standard input.
+    /// Whether an option gave the client's secret, in a file or on standard input.
     has_secret: bool,
     /// Whether nobody is to sign in yet: what only that needs may come later.
     waits: bool,
@@ -149,14 +149,14 @@ impl Draft {
 
     /// Whether the client's secret was given.
     pub(super) fn has_secret(&self) -> bool {
-        self.has_secret
+        self.has_secret || self.keys.contains_key("client_secret_file")
     }
 
     /// Whether the provider's clients all have a secret, and none was given.
     pub(super) fn lacks_secret(&self) -> bool {
         let signs = ["private_key_file", "client_auth"].iter().any(|key| self.keys.contains_key(*key));
         let wants = self.preset().map(|preset| preset.client_secret);
-        wants == Some(ClientSecret::Needed) && !(self.has_secret || signs || self.registers())
+        wants == Some(ClientSecret::Needed) && !(self.has_secret() || signs || self.registers())
     }
 
     /// The keys that the preset, or any server, needs and that are not known yet.
@@ -253,6 +253,7 @@ mod tests {
             |line| draft(&format!("work --provider google --client-id c {line}")).expect("a draft").is_complete();
         assert!(complete("--client-secret-file -"));
         assert!(complete("--client-secret-file s"));
+        assert!(complete("--set client_secret_file=s"));
         assert!(complete("--no-login"));
         assert!(complete("--set private_key_file=k"));
     }
