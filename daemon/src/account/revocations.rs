@@ -1,5 +1,6 @@
-//! Which servers have still to be told of a logout (RFC 7009), and when: a pure queue over all accounts, whose
-//! definitions may be gone. It holds names and times only; the tokens stay sealed until one is sent.
+//! Which servers have still to be told of a logout (RFC 7009) or of a client that is to be deleted (RFC 7592), and when: a
+//! pure queue over all accounts, whose definitions may be gone. It holds names and times only; the tokens stay sealed until
+//! one is sent.
 //!
 //! A login that was forgotten here stays forgotten, whatever comes of this.
 
