@@ -287,6 +287,34 @@ async fn registering_anew_ends_the_client_before() {
     world.token("work").await.expect("signed in with the new one");
 }
 
+/// A26: the next client's definition cannot be written. The client before is in force as it was, with its secret, and the
+/// next is ended.
+#[tokio::test]
+async fn a_client_whose_successor_was_not_written_keeps_its_secret() {
+    let idp = Idp::start(Settings::default()).await;
+    idp.set(|settings| {
+        settings.registration_patch.insert("token_endpoint_auth_method".into(), json!("client_secret_basic"));
+    });
+    let mut world = world().await;
+    let issuer = idp.issuer();
+    add(&world, &issuer, &["work", "--issuer", &issuer]).await;
+    idp.plan(Fault { at: Endpoint::Register, commit: true, delay: 5.0, deed: Deed::Answer, times: 1 });
+    let words = ["add", "work", "--issuer", &issuer, "--register", "--no-login"];
+    let adding = world.command(programs::ours("tokenkeeper")).args(words).spawn().expect("it starts");
+    assert!(idp.ledger().until(PATIENCE, |_| registered(&idp) == 2).await, "{}", world.keeper().log());
+    // Meanwhile its person moves the definition to where the keeper writes nothing.
+    world.write_config(&written(&world, "work"));
+    std::fs::remove_file(definition(&world, "work")).expect("it is there");
+    world.client().await.reload().await.expect("a good configuration");
+
+    let failed = adding.wait_with_output().await.expect("it ends");
+    assert!(!failed.status.success() && text(&failed).1.contains("is defined in"), "{:?}", text(&failed));
+    assert!(idp.ledger().until(PATIENCE, |_| unregistered(&idp) == 1).await, "{}", world.keeper().log());
+    world.account("work").await.refresh().await.expect("the secret before is good");
+    world.kill_and_restart().await;
+    world.account("work").await.refresh().await.expect("and durable");
+}
+
 /// A26: a server that knows us again gives the client that it gave before: it is not deleted for the sake of itself.
 #[tokio::test]
 async fn a_client_that_is_given_again_is_not_ended() {

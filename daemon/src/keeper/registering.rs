@@ -2,6 +2,7 @@
 //!
 //! In this order, so that a crash leaves at worst a client at the server that nobody uses: the server registers; the vault
 //! holds what it gave; the definition that names the client is written; only then the client that it replaces is ended.
+//! Where the definition cannot be written, the client before is in force as it was, and its secret with it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -68,8 +69,8 @@ impl Asker {
 struct Done {
     definition: BTreeMap<String, Value>,
     enrolled: Enrolled,
-    /// The client that was there before.
-    replaced: Option<vault::Registration>,
+    /// The client that was there before, and its secret.
+    replaced: Option<(vault::Registration, Option<Secret>)>,
 }
 
 /// For one request.
@@ -140,13 +141,21 @@ impl Keeper {
     pub(super) fn registered(&mut self, registration: Registration) {
         let Registration { name, result, asker } = registration;
         self.registering.remove(&name);
-        let written = result.and_then(|done| self.add_account(&done.definition).map(|_| done));
-        let answer = written.map(|done| {
-            if let Some(replaced) = done.replaced {
+        let answer = result.and_then(|Done { definition, enrolled, replaced }| {
+            let written = self.add_account(&definition);
+            if let Some((before, secret)) = replaced {
+                let is_in_force = |made: &Definition| made.client_id == before.client_id;
+                let stays =
+                    self.entries.get(&name).is_some_and(|entry| entry.definition.as_deref().is_ok_and(is_in_force));
                 let errands = self.errands.clone();
-                tokio::spawn(async move { errands.end(&name, replaced).await });
+                tokio::spawn(async move {
+                    match stays {
+                        true => errands.take_back(&name, before, secret).await,
+                        false => errands.end(&name, before).await,
+                    }
+                });
             }
-            done.enrolled
+            written.map(|_| enrolled)
         });
         self.publish();
         match (asker, answer) {
@@ -181,7 +190,13 @@ impl Errands {
         // A server may know us again, and give the client that it gave before, which is in use.
         let is_another = |before: &vault::Registration| before.client_id != client.client_id;
         let is_new = before.as_ref().is_ok_and(|before| before.as_ref().is_none_or(is_another));
-        let replaced = before.ok().flatten().filter(is_another);
+        let replaced = match before.ok().flatten().filter(is_another) {
+            Some(before) => {
+                let secret = self.vault.client_secret(&draft.name).await.map_err(|refused| vault_denied(&refused))?;
+                Some((before, secret))
+            }
+            None => None,
+        };
         // The last moment: what is stored from here on is added.
         if asker.has_left() {
             if is_new {
@@ -269,6 +284,17 @@ impl Errands {
                 NotRegistered::TooMuch(_) | NotRegistered::Wrong(_) => Denied::Misconfigured(why),
             }
         })
+    }
+
+    /// The definition still names the client before: the vault holds that one again, and the new one is ended.
+    async fn take_back(&self, name: &AccountName, before: vault::Registration, secret: Option<Secret>) {
+        let new = self.vault.registration(name).await;
+        if let Err(why) = self.vault.set_registration(name, before, secret).await {
+            return tracing::warn!(account = %name, "the client that was there before could not be put back: {why}");
+        }
+        if let Ok(Some(new)) = new {
+            self.end(name, new).await;
+        }
     }
 
     /// Puts a client into the vault; a new one that cannot be kept is ended at once.
