@@ -31,7 +31,9 @@ pub(crate) async fn run(args: Add) -> Result<(), Fault> {
     let added = tokio::select! {
         biased;
         added = add(&keeper, draft, args) => added?,
-        _ = interrupt.recv() => return Err(Fault::failure("cancelled")),
+        // No question was open: the keeper was asked for something, and does it whoever listens.
+        _ = interrupt.recv() => return Err(Fault::failure("cancelled")
+            .hint("`tokenkeeper status` shows whether the account was added before that")),
     };
     let Added { name, signs_in, lacks_secret, refresh_token } = added;
     if no_login {
