@@ -235,7 +235,7 @@ fn redirect_of(uris: &[String]) -> Option<Redirect> {
     Some(Redirect { host: host.to_owned(), ports: ports.unwrap_or_default(), path: Some(path) })
 }
 
-/// Whether a server wants to see a token and says no more than that (RFC 6750 §3), whatever its status: oidc-provider says 400.
+/// Whether a server wants to see a token and says no more than that (RFC 6750 §3): oidc-provider says so with 400.
 fn is_challenge(response: &Response) -> bool {
     let challenges = response.headers().get_all(header::WWW_AUTHENTICATE).iter();
     let mut challenges = challenges.flat_map(|value| challenge::read(value.as_bytes()));
@@ -251,8 +251,14 @@ fn refusal(response: &Response, fields: &Json, host: &str, wish: &Wish<'_>) -> N
         (None, _) => String::new(),
     };
     let sentence = |what: &str| format!("{host} {what}: it answered {}{said}", status.as_u16());
+    let is_busy = matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
     match (status, fields.text("error")) {
-        _ if wish.token.is_none() && is_challenge(response) => NotRegistered::WantsToken(sentence(STRANGERS)),
+        _ if is_busy || status.is_server_error() || status.is_redirection() => {
+            NotRegistered::NotNow(sentence("registers no client now"))
+        }
+        (_, None | Some("invalid_request")) if wish.token.is_none() && is_challenge(response) => {
+            NotRegistered::WantsToken(sentence(STRANGERS))
+        }
         (_, Some("invalid_client_metadata" | "invalid_redirect_uri" | "invalid_scope" | "invalid_request")) => {
             NotRegistered::TooMuch(sentence("did not register a client"))
         }
@@ -261,12 +267,6 @@ fn refusal(response: &Response, fields: &Json, host: &str, wish: &Wish<'_>) -> N
             Some(_) => NotRegistered::TokenRefused(sentence("does not take this initial access token")),
         },
         (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, _) => NotRegistered::NotOpen(sentence(STRANGERS)),
-        (StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS, _) => {
-            NotRegistered::NotNow(sentence("registers no client now"))
-        }
-        _ if status.is_server_error() || status.is_redirection() => {
-            NotRegistered::NotNow(sentence("registers no client now"))
-        }
         (StatusCode::BAD_REQUEST, _) => NotRegistered::TooMuch(sentence("did not register a client")),
         _ => NotRegistered::Wrong(sentence("did not register a client")),
     }
