@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokenkeeper_config::{AccountName, Config, Loaded, Places, Value};
 
 use super::entry::{Defined, Entry};
-use super::handle::Reply;
+use super::message::Reply;
 use super::random;
 use super::slots::vault_denied;
 use super::task::{Keeper, Report};

@@ -3,10 +3,10 @@
 use tokenkeeper_config::AccountName;
 
 use super::exchange::Asked;
-use super::handle::{Outcome, RequestState};
 use super::notify::Note;
 use super::random;
 use super::task::Keeper;
+use super::view::{Outcome, RequestState};
 use crate::account::{Effect, Input, Progress, RequestId, RevocationId, UserCode};
 
 impl Keeper {

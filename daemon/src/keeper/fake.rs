@@ -7,8 +7,10 @@ use sha2::{Digest, Sha256};
 use tokenkeeper_config::{AccountName, KeeperSettings};
 use tokio::sync::{mpsc, watch};
 
-use super::handle::{Begun, Handle, Message, Outcome, ProofWanted, RequestState, RequestView, VaultView, View};
+use super::handle::Handle;
+use super::message::{Message, ProofWanted};
 use super::registering::Enrolled;
+use super::view::{Begun, Outcome, RequestState, RequestView, VaultView, View};
 use crate::account::{Denied, RequestId, Served, State, Status};
 use crate::secret::Secret;
 use crate::vault::VaultState;

@@ -3,10 +3,11 @@
 
 use tokenkeeper_config::AccountName;
 
-use super::handle::{Begun, Reply};
+use super::message::Reply;
 use super::random;
 use super::requests::{Kind, Login};
 use super::task::Keeper;
+use super::view::Begun;
 use crate::account::{Denied, Input, LoginOptions, RequestId};
 use crate::secret::Secret;
 

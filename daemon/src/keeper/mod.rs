@@ -19,6 +19,7 @@ mod input;
 mod keyring;
 mod listener;
 mod logins;
+mod message;
 mod network;
 mod notify;
 mod proofs;
@@ -35,12 +36,15 @@ mod start;
 mod task;
 mod token_files;
 mod vaulting;
+mod view;
 mod waiters;
 
 pub use crate::vault::{SlotView, VaultState};
-pub use handle::{Begun, Handle, Outcome, ProofWanted, RequestState, RequestView, VaultView, View, Wanted};
+pub use handle::Handle;
 pub use listener::Listener;
 #[doc(hidden)]
 pub use listener::fuzzed as fuzzed_callback;
+pub use message::{ProofWanted, Wanted};
 pub use registering::Enrolled;
 pub use start::{Keeping, StartError, start};
+pub use view::{Begun, Outcome, RequestState, RequestView, VaultView, View};

@@ -3,7 +3,7 @@
 use tokenkeeper_config::AccountName;
 
 use super::errands::{Errander, Errands};
-use super::handle::{ProofWanted, Reply};
+use super::message::{ProofWanted, Reply};
 use super::random;
 use super::task::Keeper;
 use crate::account::Denied;

@@ -14,11 +14,12 @@ use url::Url;
 
 use super::draft::Draft;
 use super::errands::Errands;
-use super::handle::{Begun, Outcome, Reply, RequestState, RequestView};
+use super::message::Reply;
 use super::random;
 use super::requests::Kind;
 use super::slots::vault_denied;
 use super::task::{Keeper, Report};
+use super::view::{Begun, Outcome, RequestState, RequestView};
 use crate::account::{Denied, DiscoveryFailed, RequestId};
 use crate::discover;
 use crate::oauth::Metadata;

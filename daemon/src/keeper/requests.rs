@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use tokenkeeper_config::{AccountName, Value};
 use tokio::sync::watch;
 
-use super::handle::{Begun, Reply, RequestState, RequestView};
+use super::message::Reply;
+use super::view::{Begun, RequestState, RequestView};
 use crate::account::{Denied, RequestId};
 use crate::time::Boot;
 use crate::vault::SlotKind;

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use tokenkeeper_config::{AccountName, Value};
 
 use super::errands::Errands;
-use super::handle::{Begun, Reply};
+use super::message::Reply;
 use super::requests::Kind;
 use super::task::{Keeper, Report};
 use super::vaulting::VaultReport;
+use super::view::Begun;
 use crate::account::{Denied, RequestId};
 use crate::secret::Secret;
 use crate::vault::{Opener, Refused, SlotError, SlotKind};

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokenkeeper_config::{AccountName, OnScreenLock};
 
-use super::handle::{Begun, Outcome, Reply, RequestState, VaultView};
+use super::message::Reply;
 use super::requests::Kind;
 use super::task::{Keeper, Report};
+use super::view::{Begun, Outcome, RequestState, VaultView};
 use crate::account::{Denied, Input, RequestId, Stored};
 use crate::vault::{Opener, SlotKind, SlotView, UnlockError, Unlocked, VaultState};
 

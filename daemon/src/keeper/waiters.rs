@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tokenkeeper_config::{AccountName, TokenFile};
 
-use super::handle::Reply;
+use super::message::Reply;
 use super::token_files;
 use crate::account::{Denied, Served, WaiterId};
 
