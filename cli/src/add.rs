@@ -80,8 +80,7 @@ async fn add(keeper: &Keeper, mut draft: Draft, mut args: Add) -> Result<Added, 
 
     let initial_token = args.initial_access_token_file.as_deref().map(ask::secret_file).transpose()?;
 
-    let wanted = args.register || initial_token.is_some();
-    let registered = if draft.registers() { enrol::ask(keeper, &draft, wanted, initial_token).await? } else { None };
+    let registered = if draft.registers() { enrol::ask(keeper, &draft, initial_token).await? } else { None };
     let account = match registered {
         Some(account) => account,
         None => {

@@ -142,6 +142,11 @@ impl Draft {
         self.register || may && self.signs_in() && !own
     }
 
+    /// Whether nothing but a client that the server registers will do.
+    pub(super) fn must_register(&self) -> bool {
+        self.register
+    }
+
     /// Whether a person signs in, and not the client alone.
     pub(super) fn signs_in(&self) -> bool {
         self.text("flow") != Some("client-credentials")

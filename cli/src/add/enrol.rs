@@ -16,13 +16,8 @@ const TOKEN_OPTION: &str = "--initial-access-token-file";
 /// Asks for a client. `None` = the server registers none by itself, and a person is there who may have one.
 ///
 /// # Errors
-/// What the keeper refused, or that a client ID is needed after all. `wanted`: nothing else will do.
-pub(super) async fn ask(
-    keeper: &Keeper,
-    draft: &Draft,
-    wanted: bool,
-    mut token: Option<Hidden>,
-) -> Result<Option<Account>, Fault> {
+/// What the keeper refused, or that a client ID is needed after all.
+pub(super) async fn ask(keeper: &Keeper, draft: &Draft, mut token: Option<Hidden>) -> Result<Option<Account>, Fault> {
     let name = draft.name()?.to_owned();
     say::note("No client ID was given: the server is asked to register a client.");
     loop {
@@ -38,7 +33,7 @@ pub(super) async fn ask(
             Err(Error::Refused { name: ErrorName::NotSupported, message }) => {
                 let (message, advice) = fault::advised(&message);
                 let wants_token = token.is_none() && advice.is_some_and(|advice| advice.contains(TOKEN_OPTION));
-                let may_go_on = !wanted && draft.names_a_server();
+                let may_go_on = !draft.must_register() && draft.names_a_server();
                 if ask::person() && (wants_token || may_go_on) {
                     say::note(format_args!("{message}."));
                 }
